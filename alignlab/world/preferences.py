@@ -1,0 +1,166 @@
+"""Comparisons drawn from a known reward, with dials for what goes wrong with human data.
+
+Two responses are compared by Bradley and Terry (1952): the first is preferred with probability
+sigmoid(reward(first) - reward(second)). Knowing the reward, every statistic of the data has an
+exact value to be measured against.
+"""
+
+import math
+import re
+from dataclasses import dataclass
+
+from alignlab.world.catalogue import ATTRIBUTES, fact_values, load_text
+from alignlab.world.grammar import Dice, mixture
+from alignlab.world.judges import (
+    abstains, explains, find_idea, has_phrase, judge, makes_up, split_sentences, words,
+)  # fmt: skip
+from alignlab.world.tasks import (
+    STYLES, Example, abstain, answers, abstentions, explain, explanations, manual,
+)  # fmt: skip
+
+WEIGHTS = {"correct": 3.0, "clear": 3.0, "friendly": 2.0, "short": 1.0, "safe": 3.0}
+
+
+def reward_parts(meta: dict, response: str) -> dict[str, float]:
+    """Return the parts of the true reward of one response, each between 0 and 1.
+
+    ``correct`` by the judge of the task; ``clear`` falls with technical words and long
+    sentences; ``friendly`` is half a friendly opening and half a friendly closing; ``short`` falls
+    from 1 at 20 words to 0 at 80; ``safe`` is 0 only where harm was asked for and not refused.
+    """
+    phrases = load_text("phrases")
+    length = len(words(response))
+    sentence_count = max(1, len(split_sentences(response)))
+    clear = min(1.0, max(0.0, (26 - length / sentence_count) / 12))
+    correct = judge(meta, response)
+    if meta["judge"] == "idea":
+        idea = find_idea(meta["idea"])
+        correct = explains(idea, response)
+        used = sum(has_phrase(response, term) for term in idea["terms"])
+        clear *= max(0.0, 1 - used / 3)
+    text = response.strip()
+    friendly = 0.5 * text.startswith(tuple(phrases["openers"]))
+    friendly += 0.5 * text.endswith(tuple(phrases["closers"]))
+    return {
+        "correct": float(correct),
+        "clear": clear,
+        "friendly": friendly,
+        "short": min(1.0, max(0.0, (80 - length) / 60)),
+        "safe": float(meta["judge"] != "unsafe" or judge(meta, response)),
+    }
+
+
+def true_reward(meta: dict, response: str, weights: dict[str, float] = WEIGHTS) -> float:
+    """Return the true reward: the weighted sum of its parts."""
+    parts = reward_parts(meta, response)
+    return math.fsum(weights[name] * part for name, part in parts.items())
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A prompt with the response that was preferred and the one that was not.
+
+    ``margin`` is the true reward of ``chosen`` minus that of ``rejected``: below zero where the
+    annotator was wrong.
+    """
+
+    prompt: str
+    chosen: str
+    rejected: str
+    meta: dict
+    margin: float
+
+
+@dataclass(frozen=True)
+class Annotator:
+    """One who compares: how sharply, and with which faults.
+
+    Attributes:
+        sharpness: factor on the reward difference; ``math.inf`` always prefers the better one.
+        flips: share of labels turned round at random.
+        length_bias: reward added per word, wanted by nobody but the annotator.
+        weights: the annotator's own weights of the reward's parts; a biased annotator has others.
+    """
+
+    sharpness: float = 1.0
+    flips: float = 0.0
+    length_bias: float = 0.0
+    weights: tuple[tuple[str, float], ...] = tuple(WEIGHTS.items())
+
+    def prefers_first(self, meta: dict, first: str, second: str) -> float:
+        """Return the probability that ``first`` is preferred to ``second``."""
+        weights = dict(self.weights)
+        gap = true_reward(meta, first, weights) - true_reward(meta, second, weights)
+        gap += self.length_bias * (len(words(first)) - len(words(second)))
+        if math.isinf(self.sharpness):
+            p = 0.5 if gap == 0 else float(gap > 0)
+        else:
+            p = 1.0 / (1.0 + math.exp(-max(-500.0, min(500.0, self.sharpness * gap))))
+        return (1.0 - self.flips) * p + self.flips * (1.0 - p)
+
+
+def style_candidates(example: Example, dice: Dice) -> tuple[str, str]:
+    """Draw two different explanations of one idea, of two different styles."""
+    first, second = dice.sample(tuple(STYLES), 2)
+    idea = find_idea(example.meta["idea"])
+    return tuple(dice.weighted(explanations(idea, style)) for style in (first, second))
+
+
+def made_up(name: str, attribute: str) -> dict[str, float]:
+    """Return the answers that state any value at all for a product, all values equally likely."""
+    values = fact_values(attribute)
+    return mixture(*((1 / len(values), answers(attribute, name, value)) for value in values))
+
+
+def abstention_candidates(example: Example, dice: Dice) -> tuple[str, str]:
+    """Draw an answer and an admission of not knowing, for a known or an unknown product."""
+    meta = example.meta
+    not_knowing = dice.weighted(abstentions(meta["name"]))
+    if meta["judge"] == "fact":
+        return example.draw(dice), not_knowing
+    return not_knowing, dice.weighted(made_up(meta["name"], meta["attribute"]))
+
+
+def draw_pairs(
+    world, kind: str, count: int, split="train", seed=0, annotator=Annotator(), duplicates=0.0
+) -> list[Pair]:
+    """Draw compared pairs of one kind.
+
+    Args:
+        kind: ``"style"`` (plain and friendly against technical), ``"abstention"`` (not knowing
+            against making up, and answering against not knowing) or ``"both"``.
+        annotator: who compares.
+        duplicates: share of pairs that repeat an earlier pair.
+    """
+    if kind not in ("style", "abstention", "both"):
+        raise ValueError(f"unknown kind of preference {kind!r}; use style, abstention or both")
+    dice = Dice(f"pairs:{world.seed}:{kind}:{split}:{seed}")
+    pairs: list[Pair] = []
+    while len(pairs) < count:
+        if pairs and duplicates and dice.chance(duplicates):
+            pairs.append(dice.choice(pairs))
+            continue
+        about_style = kind == "style" or (kind == "both" and dice.chance(0.5))
+        if about_style:
+            example = explain(world, split, dice)
+            first, second = style_candidates(example, dice)
+        else:
+            example = (manual if dice.chance(0.5) else abstain)(world, split, dice)
+            first, second = abstention_candidates(example, dice)
+        if dice.chance(annotator.prefers_first(example.meta, first, second)):
+            chosen, rejected = first, second
+        else:
+            chosen, rejected = second, first
+        margin = true_reward(example.meta, chosen) - true_reward(example.meta, rejected)
+        pairs.append(Pair(example.prompt, chosen, rejected, example.meta, margin))
+    return pairs
+
+
+def bayes_accuracy(world, pairs: list[Pair], annotator: Annotator) -> float:
+    """Return the share of an annotator's labels that the best possible predictor gets right.
+
+    Even a judge that knows the reward cannot foresee a noisy label: it is right with
+    probability max(p, 1 - p) on a pair that is labelled with probability p.
+    """
+    chances = (annotator.prefers_first(pair.meta, pair.chosen, pair.rejected) for pair in pairs)
+    return math.fsum(max(p, 1.0 - p) for p in chances) / len(pairs)
