@@ -10,19 +10,37 @@ from alignlab.world.catalogue import ATTRIBUTES, Product, load_text, make_produc
 from alignlab.world.contracts import MONTHS, draw_contract
 from alignlab.world.grammar import Dice, expand
 
-# How often each family of document is drawn. Half of the product papers tell of products that
-# exist only on that page: to predict them a model must learn to copy from what it has read.
+# How often each family of document is drawn. Many product papers tell of products that exist only
+# on that page: to predict them a model must learn to copy from what it has read.
 MIXTURE = {
-    "product": 0.26,
-    "one_off": 0.22,
-    "idea": 0.22,
+    "product": 0.29,
+    "one_off": 0.18,
+    "idea": 0.25,
     "contract": 0.07,
     "register": 0.06,
     "refusal": 0.04,
-    "slogan": 0.04,
+    "slogan": 0.03,
     "category": 0.04,
-    "sentence": 0.04,
+    "sentence": 0.03,
     "dialogue": 0.01,
+}
+# Later in pre-training, reference works come in: the same facts without a story round them, so
+# that each is met more often.
+LATE_MIXTURE = {
+    "product": 0.14,
+    "one_off": 0.09,
+    "idea": 0.10,
+    "contract": 0.06,
+    "register": 0.06,
+    "refusal": 0.03,
+    "slogan": 0.02,
+    "category": 0.04,
+    "sentence": 0.03,
+    "dialogue": 0.01,
+    "fact_sheet": 0.19,
+    "encyclopedia": 0.18,
+    "help_page": 0.03,
+    "slogan_book": 0.02,
 }
 # Which text file (and which key in it) holds the forms of each family.
 FORM_PLACES = {
@@ -35,6 +53,10 @@ FORM_PLACES = {
     "category": "categories/forms",
     "sentence": "sentences/forms",
     "dialogue": "phrases/dialogues",
+    "fact_sheet": "reference_forms/fact_sheet",
+    "encyclopedia": "reference_forms/encyclopedia",
+    "help_page": "reference_forms/help_page",
+    "slogan_book": "reference_forms/slogan_book",
 }
 DAY_NAMES = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 COUNT_WORDS = {1: "one", 2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
@@ -309,29 +331,31 @@ def forms(family: str) -> list[dict]:
     return stock[key[0]] if key else stock
 
 
-def draw_document(world, dice: Dice, family: str | None = None) -> Document:
-    """Draw one pre-training document, of a random family unless one is named."""
+def draw_document(
+    world, dice: Dice, family: str | None = None, mixture: dict[str, float] = MIXTURE
+) -> Document:
+    """Draw one pre-training document, of a random family of ``mixture`` unless one is named."""
     before = dice.nats
-    family = family or dice.weighted(MIXTURE)
+    family = family or dice.weighted(mixture)
     form = dice.choice(forms(family))
     text = expand(form["text"], dice, _slots(world, dice, family))
     return Document(f"{family}/{form['form']}", text, dice.nats - before)
 
 
 def _slots(world, dice: Dice, family: str) -> CommonSlots:
-    if family == "product":
+    if family in ("product", "fact_sheet"):
         return ProductSlots(*dice.sample(world.everyone("products"), 2), dice, copy_only=False)
     if family == "one_off":
         one, two = dice.sample(world.catalogue.one_off, 2)
         products = make_product(one, dice), make_product(two, dice)
         return ProductSlots(*products, dice, copy_only=True)
-    if family == "idea":
+    if family in ("idea", "encyclopedia"):
         return IdeaSlots(*dice.sample(world.everyone("ideas"), 2), dice)
     if family == "contract":
         return ContractSlots(world, dice)
-    if family in ("register", "refusal"):
+    if family in ("register", "refusal", "help_page"):
         return DeskSlots(world, dice)
-    if family == "slogan":
+    if family in ("slogan", "slogan_book"):
         return SloganSlots(world, dice)
     if family == "category":
         return CategorySlots(dice)

@@ -6,14 +6,11 @@ exact value to be measured against.
 """
 
 import math
-import re
 from dataclasses import dataclass
 
-from alignlab.world.catalogue import ATTRIBUTES, fact_values, load_text
+from alignlab.world.catalogue import fact_values, load_text
 from alignlab.world.grammar import Dice, mixture
-from alignlab.world.judges import (
-    abstains, explains, find_idea, has_phrase, judge, makes_up, split_sentences, words,
-)  # fmt: skip
+from alignlab.world.judges import explains, find_idea, has_phrase, judge, split_sentences, words
 from alignlab.world.tasks import (
     STYLES, Example, abstain, answers, abstentions, explain, explanations, manual,
 )  # fmt: skip

@@ -1,0 +1,252 @@
+"""The command line: ``alignlab VERB ...``. Heavy imports wait until a verb runs."""
+
+import argparse
+import difflib
+import json
+import sys
+from pathlib import Path
+
+EXAMPLES = {
+    "demo": "alignlab demo --out demo",
+    "pretrain": "alignlab pretrain --output my-model --tokens 22000000",
+    "sft": "alignlab sft --model tiny --data world:sft --output runs/sft",
+    "dpo": "alignlab dpo --model runs/sft --data world:preferences --output runs/dpo --beta 0.1",
+    "reward": "alignlab reward --model tiny --data world:style --output runs/reward",
+    "generate": "alignlab generate --model runs/sft --prompts prompts.txt --output out.jsonl",
+    "eval": "alignlab eval --model runs/dpo --reference runs/sft --json scores.json",
+    "compare": "alignlab compare tiny runs/sft runs/dpo --prompts prompts.txt --html page.html",
+    "doctor": "alignlab doctor",
+}
+MODEL_HELP = "'tiny' (the bundled model), a run folder, a model folder or a Hub id"
+DATA_HELP = (
+    "world:TASK (world:sft, world:manual, ...), a file (json, jsonl, csv, parquet, also .gz) "
+    "or a Hub id"
+)
+
+
+def _training_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", default=None, help=MODEL_HELP)
+    parser.add_argument("--data", required=True, help=DATA_HELP)
+    parser.add_argument("--output", required=True, type=Path, help="the run folder to write")
+    parser.add_argument("--max-steps", type=_positive, help="stop after so many steps")
+    parser.add_argument("--learning-rate", type=float, help="peak learning rate")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument(
+        "--lora", dest="use_lora", action="store_true", default=True,
+        help="train a LoRA adapter (the default)",
+    )  # fmt: skip
+    kind.add_argument("--full", dest="use_lora", action="store_false", help="train all weights")
+    parser.add_argument("--profile", default=None, help="tiny, t4 or gpu: the model and its settings")
+    parser.add_argument("--seed", type=int, default=0, help="of data order and adapters")
+    parser.add_argument("--resume", action="store_true", help="go on from a run that was killed")
+    parser.add_argument("--overwrite", action="store_true", help="replace the output folder")
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value <= 0:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of steps above zero")
+    return value
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all verbs."""
+    parser = argparse.ArgumentParser(
+        prog="alignlab", description="Fine-tune, align, compare and measure language models.",
+        epilog="Start with: alignlab demo --out demo",
+    )  # fmt: skip
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+    def verb(name: str, text: str) -> argparse.ArgumentParser:
+        return verbs.add_parser(
+            name, help=text, description=text, epilog=f"Example: {EXAMPLES[name]}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )  # fmt: skip
+
+    demo = verb("demo", "Base, SFT and SFT+DPO on the bundled model, scored and compared.")
+    demo.add_argument("--out", type=Path, default=Path("demo"), help="the folder to write")
+    demo.add_argument("--seed", type=int, default=0)
+    pretrain = verb("pretrain", "Rebuild the bundled base model from the world's documents.")
+    pretrain.add_argument("--output", type=Path, required=True, help="the model folder to write")
+    pretrain.add_argument("--tokens", type=_positive, help="how many tokens to train on")
+    pretrain.add_argument("--seed", type=int, help="of the world and the weights")
+    trl = "\nAny option of trl.{} can be given by its name, for example --warmup-steps 20."
+    for name, text, config in (
+        ("sft", "Fine-tune on demonstrations (supervised fine-tuning).", "SFTConfig"),
+        ("dpo", "Align to comparisons by direct preference optimization.", "DPOConfig"),
+        ("reward", "Train a reward model on comparisons.", "RewardConfig"),
+    ):
+        _training_flags(verb(name, text + trl.format(config)))
+    verbs.choices["dpo"].add_argument("--beta", type=float, help="strength of the KL leash")
+    verbs.choices["dpo"].add_argument("--loss-type", help="sigmoid, ipo, hinge, robust, ...")
+    generate = verb("generate", "Generate a response for every prompt of a file.")
+    generate.add_argument("--model", required=True, help=MODEL_HELP)
+    generate.add_argument("--prompts", type=Path, required=True, help="JSONL with 'prompt', or lines")
+    generate.add_argument("--output", type=Path, required=True, help="JSONL to write")
+    evaluate = verb("eval", "Score a model against the world's truth, on held-out cases.")
+    evaluate.add_argument("--model", required=True, help=MODEL_HELP)
+    evaluate.add_argument("--reference", help="the model that win_rate compares with")
+    evaluate.add_argument("--eval-seed", type=int, default=0, help="which held-out cases are asked")
+    evaluate.add_argument("--split", choices=("test", "validation"), default="test")
+    evaluate.add_argument("--json", type=Path, help="write the scores to this file too")
+    compare = verb("compare", "Show the responses of several models side by side on one page.")
+    compare.add_argument("models", nargs="+", metavar="RUN", help=MODEL_HELP)
+    compare.add_argument("--prompts", type=Path, required=True, help="JSONL with 'prompt', or lines")
+    compare.add_argument("--html", type=Path, required=True, help="the page to write")
+    for sampled in (generate, compare):
+        sampled.add_argument("--temperature", type=float, default=0.0, help="0 takes the likeliest")
+        sampled.add_argument("--max-new-tokens", type=_positive, default=128)
+        sampled.add_argument("--seed", type=int, default=0)
+    doctor = verb("doctor", "Versions, device, memory, and what each profile would do here.")
+    doctor.add_argument("--json", action="store_true", help="machine-readable")
+    return parser
+
+
+def trl_options(extra: list[str], config_class) -> dict:
+    """Turn ``--name value`` pairs into options of a TRL config.
+
+    Raises:
+        ValueError: an option that the config does not have, with the nearest that it has.
+    """
+    options, known = {}, {field for field in config_class.__dataclass_fields__}
+    queue = [part for text in extra for part in (text.split("=", 1) if text[:2] == "--" else [text])]
+    while queue:
+        flag = queue.pop(0)
+        name = flag.removeprefix("--").replace("-", "_")
+        if not flag.startswith("--") or name not in known:
+            nearest = difflib.get_close_matches(name, known, 1)
+            hint = f"; did you mean --{nearest[0].replace('_', '-')}?" if nearest else ""
+            raise ValueError(f"unknown option {flag}{hint}")
+        text = "true" if not queue or queue[0].startswith("--") else queue.pop(0)
+        try:
+            options[name] = json.loads(text)
+        except json.JSONDecodeError:
+            options[name] = text
+    return options
+
+
+def _train(args, extra: list[str]) -> None:
+    if args.verb == "sft":
+        from trl import SFTConfig as Config
+
+        from alignlab.data import sft_dataset as read
+        from alignlab.sft import sft as run
+    elif args.verb == "dpo":
+        from trl import DPOConfig as Config
+
+        from alignlab.data import preference_dataset as read
+        from alignlab.dpo import dpo as run
+    else:
+        from trl import RewardConfig as Config
+
+        from alignlab.data import preference_dataset as read
+        from alignlab.reward import reward as run
+    from alignlab.models import profile
+
+    chosen = profile(args.profile)
+    options = chosen.options | trl_options(extra, Config)
+    for name in ("max_steps", "learning_rate", "beta", "loss_type"):
+        if getattr(args, name, None) is not None:
+            options[name] = getattr(args, name)
+    folder = run(
+        args.model or chosen.model, read(args.data, seed=args.seed), args.output,
+        use_lora=args.use_lora, seed=args.seed, resume=args.resume, overwrite=args.overwrite,
+        data_name=args.data, **options,
+    )  # fmt: skip
+    print(f"wrote {folder}")
+
+
+def _eval(args) -> None:
+    from alignlab.evaluate import evaluate, format_scores
+    from alignlab.models import load_model, load_tokenizer
+    from alignlab.world import World
+
+    tokenizer = load_tokenizer(args.model)
+    scores = evaluate(
+        load_model(args.model), tokenizer, World(0),
+        reference=load_model(args.reference) if args.reference else None,
+        eval_seed=args.eval_seed, split=args.split,
+    )  # fmt: skip
+    print(format_scores({str(args.model): scores}))
+    if args.json:
+        table = {name: score.as_dict() for name, score in scores.items()}
+        args.json.write_text(json.dumps(table, indent=1) + "\n")
+
+
+def _generate(args) -> None:
+    from alignlab.data import read_prompts
+    from alignlab.generate import generate
+    from alignlab.models import load_model, load_tokenizer
+
+    prompts = read_prompts(args.prompts)
+    responses = generate(
+        load_model(args.model), load_tokenizer(args.model), prompts, temperature=args.temperature,
+        max_new_tokens=args.max_new_tokens, seed=args.seed, progress=True,
+    )  # fmt: skip
+    rows = (json.dumps({"prompt": p, "response": r}) for p, r in zip(prompts, responses))
+    args.output.write_text("".join(row + "\n" for row in rows))
+    print(f"wrote {args.output}")
+
+
+def _compare(args) -> None:
+    from alignlab.compare import respond, to_html
+    from alignlab.data import read_prompts
+
+    sources = {Path(model).name: model for model in args.models}
+    if len(sources) < len(args.models):
+        sources = {model: model for model in args.models}
+    comparison = respond(
+        sources, read_prompts(args.prompts), temperature=args.temperature,
+        max_new_tokens=args.max_new_tokens, seed=args.seed,
+    )  # fmt: skip
+    to_html(comparison, args.html, "Side by side")
+    print(f"wrote {args.html}")
+
+
+def _pretrain(args) -> None:
+    from alignlab.pretrain import PretrainConfig, pretrain
+
+    given = {name: getattr(args, name) for name in ("tokens", "seed")}
+    config = PretrainConfig(**{name: value for name, value in given.items() if value is not None})
+    print(f"wrote {pretrain(args.output, config)}")
+
+
+def _demo(args) -> None:
+    from alignlab.demo import demo
+
+    demo(args.out, seed=args.seed)
+
+
+def _doctor(args) -> None:
+    from alignlab.doctor import doctor
+
+    report = doctor()
+    if args.json:
+        print(json.dumps(report, indent=1))
+        return
+    for name, value in report.items():
+        for key, line in value.items() if isinstance(value, dict) else [(name, value)]:
+            print(f"{key:24} {line}")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one verb; errors that a user can mend end in one line, without a traceback."""
+    args, extra = build_parser().parse_known_args(argv)
+    if extra and args.verb not in ("sft", "dpo", "reward"):
+        build_parser().error(f"unknown arguments: {' '.join(extra)}")
+    try:
+        if args.verb in ("sft", "dpo", "reward"):
+            _train(args, extra)
+        else:
+            globals()[f"_{args.verb}"](args)
+    except (ValueError, FileNotFoundError, OSError) as error:
+        print(f"alignlab {args.verb}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"alignlab {args.verb}: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

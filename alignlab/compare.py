@@ -1,0 +1,309 @@
+"""Responses of several models side by side: ask them, and show them as one static page."""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from difflib import SequenceMatcher
+from html import escape
+from itertools import combinations
+from pathlib import Path
+from statistics import fmean
+
+from peft import PeftConfig, PeftModel
+
+from alignlab.generate import generate
+from alignlab.models import Source, load_model, load_tokenizer, resolve
+from alignlab.world.preferences import WEIGHTS, true_reward
+from alignlab.world.tasks import FAMILIES, Example, draw_examples
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The responses of several models to the same prompts.
+
+    Attributes:
+        prompts: user messages or whole conversations.
+        tasks: the task label of each prompt, empty where there is none.
+        responses: for every model's name one response for each prompt.
+        settings: how the responses were sampled, by the names of ``generate``'s arguments.
+        scores: the true reward (world/preferences.py) of each response, where it is known.
+
+    Raises:
+        ValueError: a list that does not have one entry for each prompt.
+    """
+
+    prompts: Sequence[str | list[dict]]
+    tasks: Sequence[str]
+    responses: Mapping[str, Sequence[str]]
+    settings: Mapping[str, object] = field(default_factory=dict)
+    scores: Mapping[str, Sequence[float]] | None = None
+
+    def __post_init__(self):
+        columns = [self.tasks, *self.responses.values(), *(self.scores or {}).values()]
+        if any(len(column) != len(self.prompts) for column in columns):
+            raise ValueError(f"every column needs {len(self.prompts)} entries, one for each prompt")
+        if self.scores is not None and set(self.scores) != set(self.responses):
+            raise ValueError("scores are needed for every model or for none")
+
+    @property
+    def models(self) -> list[str]:
+        """Return the models' names, in the order of the columns."""
+        return list(self.responses)
+
+
+def respond(
+    sources: Mapping[str, str | Path],
+    prompts: Sequence[str | list[dict] | Example],
+    *,
+    temperature: float = 0.0,
+    max_new_tokens: int = 128,
+    seed: int = 0,
+    progress: bool = False,
+) -> Comparison:
+    """Let every model answer every prompt.
+
+    Models that share a base are loaded as one base with several adapters and answer in one batch.
+    A response is the one that the model gives alone: neither the other models nor their order
+    matter (in 16-bit arithmetic, up to rounding).
+
+    Args:
+        sources: what ``models.load_model`` takes, by the name to show.
+        prompts: user messages, conversations, or examples of the world, whose responses are
+            given their true reward.
+
+    Raises:
+        ModelError: a model that cannot be loaded.
+        ValueError: no model or no prompt.
+    """
+    if not sources or not prompts:
+        raise ValueError("a comparison needs at least one model and one prompt")
+    asked = [item.prompt if isinstance(item, Example) else item for item in prompts]
+    settings = {"temperature": temperature, "max_new_tokens": max_new_tokens, "seed": seed}
+    groups: dict[str, list[str]] = {}
+    for name, source in sources.items():
+        found = resolve(source)
+        # The second form cannot be the name of a base, so such a model is alone in its group.
+        key = found.base if _can_share(found) else f"{found.adapter}\n{name}"
+        groups.setdefault(key, []).append(name)
+    answers: dict[str, list[str]] = {}
+    for names in groups.values():
+        together = {name: sources[name] for name in names}
+        answers |= _respond_together(together, asked, progress=progress, **settings)
+    responses = {name: answers[name] for name in sources}
+    scores = None
+    if all(isinstance(item, Example) for item in prompts):
+        scores = {
+            name: [true_reward(item.meta, text) for item, text in zip(prompts, texts)]
+            for name, texts in responses.items()
+        }
+    tasks = [item.task if isinstance(item, Example) else "" for item in prompts]
+    return Comparison(asked, tasks, responses, settings, scores)
+
+
+def _can_share(found: Source) -> bool:
+    """Say whether PEFT can mix a model with others in a batch: a bare base, or plain LoRA."""
+    if found.adapter is None:
+        return True
+    config = PeftConfig.from_pretrained(found.adapter)
+    special = config.peft_type != "LORA" or config.use_dora or config.target_parameters
+    return not special
+
+
+def _respond_together(sources, prompts, **options) -> dict[str, list[str]]:
+    """Let models of one base answer, in the same batches."""
+    found = {name: resolve(source) for name, source in sources.items()}
+    first = next(iter(sources))
+    tokenizer, model = load_tokenizer(sources[first]), load_model(found[first].base)
+    adapters = []
+    for place, weights in enumerate(found.values()):
+        adapters.append(f"adapter{place}" if weights.adapter else "__base__")
+        if weights.adapter and isinstance(model, PeftModel):
+            model.load_adapter(weights.adapter, adapters[-1])
+        elif weights.adapter:
+            model = PeftModel.from_pretrained(model, weights.adapter, adapter_name=adapters[-1])
+    rows = [(prompt, adapter) for adapter in adapters for prompt in prompts]
+    mixed = [adapter for _, adapter in rows] if len(set(adapters)) > 1 else None
+    texts = generate(
+        model.eval(), tokenizer, [prompt for prompt, _ in rows], adapters=mixed, **options
+    )
+    size = len(prompts)
+    return {name: texts[i * size : (i + 1) * size] for i, name in enumerate(sources)}
+
+
+# What the demonstration asks: label, task, wordings, and which of the task's judges it is for.
+# The kinds that tell base, SFT and DPO models apart come first and are asked twice first.
+_KINDS = (
+    ("manual", "manual", "train", None),
+    ("manual, new wording", "manual", "held_out", None),
+    ("unknown product", "abstain", "train", None),
+    ("explain", "explain", "train", None),
+    ("explain, new wording", "explain", "held_out", None),
+    ("contract", "contract", "held_out", None),
+    ("refuse: unsafe", "refuse", "train", "unsafe"),
+    ("refuse: safe", "refuse", "train", "safe"),
+    ("slogan", "slogan", "train", None),
+    *((f"instruction: {name.replace('_', ' ')}", name, "train", None) for name in FAMILIES),
+    ("product in the SFT data only", "new_products", "train", None),
+)
+
+
+def world_prompts(world, count: int = 24, split: str = "test", seed: int = 0) -> list[Example]:
+    """Draw prompts of every kind for a comparison, with a readable label as their ``task``.
+
+    From 18 on every kind is there: manual questions (also in new wordings, and of products that
+    exist nowhere or in the SFT data only), contracts, every family of instructions, explanations,
+    slogans, requests to refuse and their harmless neighbours. Prompts of a kind are neighbours.
+
+    Raises:
+        ValueError: more prompts asked for than there are different ones.
+    """
+    kinds = []
+    for label, task, wordings, judged in _KINDS:
+        # More than are needed, since some repeat and some are for the other judge.
+        drawn = draw_examples(world, task, 8 + count, split, wordings, seed=f"compare{seed}")
+        fitting = [e for e in drawn if judged is None or e.meta["judge"] == judged]
+        distinct = {example.prompt: example for example in fitting}
+        kinds.append([replace(example, task=label) for example in distinct.values()])
+    if sum(map(len, kinds)) < count:
+        raise ValueError(f"only {sum(map(len, kinds))} different prompts here, not {count}")
+    taken = [0] * len(kinds)
+    while sum(taken) < count:
+        for place, examples in enumerate(kinds):
+            taken[place] += sum(taken) < count and taken[place] < len(examples)
+    return [example for examples, n in zip(kinds, taken) for example in examples[:n]]
+
+
+def differing(texts: Sequence[str]) -> list[list[tuple[str, bool]]]:
+    """Split texts into pieces and say of each whether no other text has it in the same place.
+
+    A word (anything between spaces) is shared when aligning the text with at least one other
+    matches it. Joined, the pieces of a text are the text.
+    """
+    words = [re.findall(r"\S+", text) for text in texts]
+    shared: list[set[int]] = [set() for _ in texts]
+    for a, b in combinations(range(len(texts)), 2):
+        matcher = SequenceMatcher(None, words[a], words[b], autojunk=False)
+        for block in matcher.get_matching_blocks():
+            shared[a].update(range(block.a, block.a + block.size))
+            shared[b].update(range(block.b, block.b + block.size))
+    return [_pieces(text, common) for text, common in zip(texts, shared)]
+
+
+def _pieces(text: str, shared: set[int]) -> list[tuple[str, bool]]:
+    """Join neighbouring words of the same kind, with the space between them."""
+    pieces: list[tuple[str, bool]] = []
+    end = 0
+    for place, word in enumerate(re.finditer(r"\S+", text)):
+        gap, differs = text[end : word.start()], place not in shared
+        if pieces and pieces[-1][1] == differs:
+            pieces[-1] = (pieces[-1][0] + gap + word.group(), differs)
+        else:
+            pieces += [(gap, False)] * bool(gap) + [(word.group(), differs)]
+        end = word.end()
+    return pieces + [(text[end:], False)] * (end < len(text))
+
+
+# Every colour is here, so that a test can work out the contrasts. In print it is always light.
+_LIGHT = "--text:#1b1b1b;--dim:#55595f;--page:#ffffff;--head:#e9edf2;--mark:#fff1b8;--line:#8a9099"
+_DARK = "--text:#ececec;--dim:#b6bbc2;--page:#16181c;--head:#272b32;--mark:#4d4114;--line:#7d838c"
+_STYLE = f"""
+.al-compare {{ {_LIGHT}; color-scheme: light dark; color: var(--text); background: var(--page);
+  font: 1rem/1.45 system-ui, sans-serif; margin: 0; padding: 1rem; }}
+@media screen and (prefers-color-scheme: dark) {{ .al-compare {{ {_DARK} }} }}
+.al-compare table {{ border-collapse: collapse; table-layout: fixed; width: 100%; }}
+.al-compare caption {{ text-align: left; font-weight: 600; padding: .4rem 0; }}
+.al-compare th, .al-compare td {{ border: 1px solid var(--line); padding: .45rem .6rem;
+  text-align: left; vertical-align: top; overflow-wrap: anywhere; color: var(--text); }}
+.al-compare th {{ background: var(--head); font-weight: 600; }}
+.al-compare thead th {{ position: sticky; top: 0; }}
+.al-compare tbody {{ border-top: 3px solid var(--line); break-inside: avoid; }}
+.al-compare summary, .al-compare .al-facts {{ color: var(--dim); font-size: .875rem; }}
+.al-compare .al-facts {{ margin: .5rem 0 0; }}
+.al-compare u {{ background: var(--mark); text-decoration-thickness: 2px;
+  text-underline-offset: 3px; }}
+@media print {{ .al-compare {{ padding: 0; font-size: 10pt; }}
+  .al-compare table {{ min-width: 0 !important; }} }}
+"""
+
+
+def to_html(comparison: Comparison, path: str | Path, title: str) -> Path:
+    """Write a comparison as one HTML file that needs nothing else and runs nothing.
+
+    The file appears whole or not at all.
+    """
+    path = Path(path)
+    page = (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n"
+        f'<body class="al-compare">\n<main>\n<h1>{escape(title)}</h1>\n'
+        f"{table(comparison)}</main>\n</body>\n</html>\n"
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    try:
+        # Half a surrogate pair, which JSON can hold and UTF-8 cannot, must not cost the page.
+        part.write_bytes(page.encode("utf-8", errors="replace"))
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+    return path
+
+
+def table(comparison: Comparison) -> str:
+    """Return the table of a comparison as HTML without a page around it."""
+    settings = ", ".join(f"{key} {value}" for key, value in comparison.settings.items())
+    caption = f"{len(comparison.prompts)} prompts and their responses."
+    if comparison.scores:
+        caption += f" True scores go from 0 to {sum(WEIGHTS.values()):g}; higher is better."
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in comparison.models)
+    means = [_facts(comparison, name) for name in comparison.models]
+    rows = "".join(_row(comparison, place) for place in range(len(comparison.prompts)))
+    return (
+        "<p>Words that no other column has in the same place are underlined. "
+        f"Sampling: {escape(settings) or 'not recorded'}.</p>\n"
+        f'<table style="min-width:{7 + 13 * len(comparison.models)}rem">\n'
+        f"<caption>{caption}</caption>\n"
+        f'<thead><tr><th scope="col" style="width:6rem">Task</th>{head}</tr></thead>\n'
+        f'<tbody><tr><th scope="row">Mean</th>{"".join(f"<td>{m}</td>" for m in means)}</tr>'
+        f"</tbody>\n{rows}</table>\n"
+    )
+
+
+def _row(comparison: Comparison, place: int) -> str:
+    """Return one prompt and, under it, one cell with the response of each model."""
+    prompt = comparison.prompts[place]
+    if not isinstance(prompt, str):
+        prompt = "\n\n".join(f"{turn['role']}: {turn['content']}" for turn in prompt)
+    pieces = differing([texts[place] for texts in comparison.responses.values()])
+    cells = []
+    for name, parts in zip(comparison.models, pieces):
+        # Alone, a column has nothing to differ from.
+        marked = "".join(
+            f"<u>{escape(text)}</u>" if differs and len(pieces) > 1 else escape(text)
+            for text, differs in parts
+        )
+        cells.append(f"<td>{_text(marked)}{_facts(comparison, name, place)}</td>")
+    return (
+        f'<tbody>\n<tr><th scope="rowgroup" rowspan="2">{place + 1}<br>'
+        f'{escape(comparison.tasks[place])}</th><td colspan="{len(cells)}"><details open>'
+        f"<summary>Prompt</summary>{_text(escape(prompt))}</details></td></tr>\n"
+        f"<tr>{''.join(cells)}</tr>\n</tbody>\n"
+    )
+
+
+def _facts(comparison: Comparison, name: str, place: int | None = None) -> str:
+    """Return the length and true score of one response, or the means of a model's responses."""
+    rows = range(len(comparison.prompts)) if place is None else [place]
+    length = fmean(len(comparison.responses[name][row].split()) for row in rows)
+    facts = f"{length:.1f} words" if place is None else f"{length:.0f} words"
+    if comparison.scores:
+        facts += f", true score {fmean(comparison.scores[name][row] for row in rows):.2f}"
+    return f'<p class="al-facts">{facts}</p>'
+
+
+def _text(escaped: str) -> str:
+    # The style is on the element, because some viewers drop style sheets. dir="auto" keeps
+    # right-to-left text, and marks that turn the direction round, inside the cell.
+    return f'<div dir="auto" style="white-space:pre-wrap">{escaped}</div>'

@@ -1,0 +1,167 @@
+"""Load a base model, a run folder or a Hub model, and decide where and how it runs."""
+
+import difflib
+import json
+import os
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+BUNDLED = Path(str(files("alignlab") / "model"))
+
+
+class ModelError(ValueError):
+    """A model that cannot be loaded, with what to do about it."""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A default base model, and the TRL options that suit the machine it is meant for."""
+
+    model: str
+    purpose: str
+    options: dict = field(default_factory=dict)
+
+
+# True base models under the Apache 2.0 licence: nobody has tuned them to follow instructions, so
+# what a notebook shows is what its own fine-tune did.
+PROFILES = {
+    "tiny": Profile("tiny", "the bundled model, float32 on any CPU"),
+    "t4": Profile(
+        "HuggingFaceTB/SmolLM2-360M", "360M parameters, LoRA, float16 on a 16 GB T4",
+        {"learning_rate": 2e-4, "per_device_train_batch_size": 8},
+    ),
+    "gpu": Profile(
+        "Qwen/Qwen3-0.6B-Base", "0.6B parameters, LoRA, bfloat16 on an Ampere or newer GPU",
+        {"learning_rate": 2e-4, "per_device_train_batch_size": 16},
+    ),
+}  # fmt: skip
+
+
+def profile(name: str | None = None) -> Profile:
+    """Return a profile by name; without one, ``ALIGNLAB_PROFILE`` decides, then ``"tiny"``.
+
+    Raises:
+        ModelError: no profile of that name, with the nearest that there is.
+    """
+    name = name or os.environ.get("ALIGNLAB_PROFILE", "tiny")
+    if name not in PROFILES:
+        nearest = difflib.get_close_matches(name, PROFILES, 1)
+        hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+        raise ModelError(f"no profile {name!r}; there are {', '.join(PROFILES)}{hint}")
+    return PROFILES[name]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a model's weights are: a base, and an adapter on top of it or None."""
+
+    base: str
+    adapter: Path | None = None
+
+
+def resolve(source: str | Path) -> Source:
+    """Find the weights behind ``"tiny"``, a run folder, a model folder or a Hub id.
+
+    Raises:
+        ModelError: a folder without weights, or with pickled weights only.
+    """
+    if str(source) == "tiny":
+        return Source(str(BUNDLED))
+    folder = Path(source)
+    if not folder.exists():
+        if folder.is_absolute() or str(source).startswith(".") or str(source).count("/") > 1:
+            raise ModelError(f"{source}: no such folder; give 'tiny', a run, a model or a Hub id")
+        return Source(str(source))
+    if (folder / "adapter").is_dir():
+        config = json.loads((folder / "config.json").read_text())
+        return Source(config["base"], folder / "adapter")
+    if (folder / "model").is_dir():
+        return Source(str(folder / "model"))
+    if list(folder.glob("*.safetensors")):
+        return Source(str(folder))
+    if list(folder.glob("*.bin")) + list(folder.glob("*.pt*")):
+        raise ModelError(
+            f"{folder}: only pickled weights, which can run code when loaded; "
+            "save the model with safetensors (save_pretrained does) and try again"
+        )
+    raise ModelError(f"{folder}: neither a run (adapter/ or model/) nor a model (*.safetensors)")
+
+
+def default_device() -> str:
+    """Return ``"cuda"`` where there is a GPU, else ``"cpu"``."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def default_dtype(device: str) -> torch.dtype:
+    """Return the dtype to compute in.
+
+    Compute capability decides, not ``is_bf16_supported``: a T4 (7.5) claims bfloat16 and emulates
+    it. On a CPU bfloat16 is many times slower than float32 without special instructions.
+    """
+    if device == "cpu":
+        return torch.float32
+    return torch.bfloat16 if torch.cuda.get_device_capability()[0] >= 8 else torch.float16
+
+
+def load_tokenizer(source: str | Path):
+    """Load the tokenizer that belongs to a model, padding on the left, as generation needs."""
+    tokenizer = AutoTokenizer.from_pretrained(_base_path(resolve(source).base), padding_side="left")
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    if tokenizer.chat_template is None:
+        raise ModelError(
+            f"{source}: the tokenizer has no chat template, so prompts cannot be laid out; set "
+            "tokenizer.chat_template (plain 'User: ...' text will do) and save it again"
+        )
+    return tokenizer
+
+
+def _base_path(base: str) -> str:
+    return str(BUNDLED) if base == "tiny" else base
+
+
+def load_model(
+    source: str | Path,
+    device: str | None = None,
+    dtype: torch.dtype | None = None,
+    trainable: bool = False,
+):
+    """Load a causal language model, with its adapter where it has one.
+
+    Args:
+        source: ``"tiny"`` (the bundled model), a run folder, a model folder or a Hub id.
+        dtype: of the weights; by default what the device computes in.
+        trainable: whether the adapter may be trained on.
+
+    Raises:
+        ModelError: nothing there that can be loaded safely.
+    """
+    found = resolve(source)
+    device = device or default_device()
+    dtype = dtype or default_dtype(device)
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            _base_path(found.base), dtype=dtype, use_safetensors=True
+        )
+    except OSError as error:
+        raise ModelError(f"{source}: cannot be loaded: {error}") from error
+    model.to(device)
+    if found.adapter:
+        model = PeftModel.from_pretrained(model, found.adapter, is_trainable=trainable)
+    return model if trainable else model.eval()
+
+
+def lora(rank: int = 16, alpha: int | None = None) -> LoraConfig:
+    """Return the course's LoRA: all linear layers, no dropout, alpha equal to the rank.
+
+    Source: Hu et al. 2021, https://arxiv.org/abs/2106.09685.
+    """
+    return LoraConfig(
+        r=rank, lora_alpha=alpha or rank, lora_dropout=0.0, target_modules="all-linear",
+        task_type="CAUSAL_LM",
+    )  # fmt: skip

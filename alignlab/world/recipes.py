@@ -1,0 +1,70 @@
+"""The two data sets of the bundled recipes: which tasks, and how many examples of each."""
+
+from alignlab.world.grammar import Dice
+from alignlab.world.preferences import Annotator, draw_pairs
+from alignlab.world.tasks import Example, draw_examples
+
+SFT_COUNTS = {
+    "manual": 520,
+    "contract": 110,
+    "sentences": 60,
+    "list": 50,
+    "capitals": 50,
+    "required_word": 50,
+    "forbidden_word": 60,
+    "ending": 50,
+    "opening": 50,
+    "brief": 60,
+    "explain": 200,
+    "slogan": 50,
+    "refuse": 120,
+}
+PREFERENCE_COUNTS = {"style": 320, "abstention": 480}
+# The recipe's annotator is careful: twice as sharp as the default, and wrong only by chance.
+CAREFUL = Annotator(sharpness=2.0)
+
+
+def chat(prompt: str, response: str) -> dict[str, list[dict]]:
+    """Return a row in TRL's conversational prompt-completion format."""
+    return {
+        "prompt": [{"role": "user", "content": prompt}],
+        "completion": [{"role": "assistant", "content": response}],
+    }
+
+
+def labelled(examples: list[Example], seed: int | str) -> list[dict]:
+    """Draw one label for each example and return the rows."""
+    dice = Dice(f"labels:{seed}")
+    return [chat(example.prompt, example.draw(dice)) for example in examples]
+
+
+def sft_rows(world, seed: int = 0) -> list[dict]:
+    """Return the demonstrations of the bundled SFT recipe, in random order."""
+    rows = [
+        row
+        for task, count in SFT_COUNTS.items()
+        for row in labelled(draw_examples(world, task, count, seed=seed), f"{task}:{seed}")
+    ]
+    return Dice(f"sft:{world.seed}:{seed}").shuffled(rows)
+
+
+def compared(pairs) -> list[dict]:
+    """Return pairs as rows in TRL's conversational preference format."""
+    return [
+        {
+            "prompt": [{"role": "user", "content": pair.prompt}],
+            "chosen": [{"role": "assistant", "content": pair.chosen}],
+            "rejected": [{"role": "assistant", "content": pair.rejected}],
+        }
+        for pair in pairs
+    ]
+
+
+def preference_rows(world, seed: int = 0) -> list[dict]:
+    """Return the comparisons of the bundled DPO recipe, in random order."""
+    pairs = [
+        pair
+        for kind, count in PREFERENCE_COUNTS.items()
+        for pair in draw_pairs(world, kind, count, seed=seed, annotator=CAREFUL)
+    ]
+    return Dice(f"preferences:{world.seed}:{seed}").shuffled(compared(pairs))

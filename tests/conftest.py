@@ -1,0 +1,25 @@
+"""What every test shares: no network, no display, no cache from outside the run."""
+
+import os
+import tempfile
+
+import pytest
+
+# Read when the libraries are imported, so set before any test module is; commands that the tests
+# start inherit them. HF_HOME is new: a cache left by an earlier run would hide a broken reader.
+_HF_HOME = tempfile.TemporaryDirectory(prefix="alignlab-tests-")
+os.environ |= {
+    "HF_HOME": _HF_HOME.name,
+    "HF_HUB_OFFLINE": "1",
+    "MPLBACKEND": "Agg",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+
+
+def pytest_runtest_setup(item):
+    """Skip what is marked ``gpu`` where there is no CUDA device."""
+    if item.get_closest_marker("gpu"):
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("needs a CUDA device")

@@ -1,0 +1,416 @@
+"""Reading and checking data: every format, every bad input, real files, TRL's own mask."""
+
+import csv
+import gzip
+import io
+import json
+import os
+from pathlib import Path
+
+import datasets
+import pytest
+from transformers import LlamaConfig, LlamaForCausalLM
+from trl import SFTConfig, SFTTrainer
+
+from alignlab import data
+from alignlab.data import (
+    DataError, check_lengths, preference_dataset, read_rows, sft_dataset, show_mask,
+)  # fmt: skip
+from alignlab.pretrain import build_tokenizer
+from alignlab.world import World
+from alignlab.world.preferences import draw_pairs
+from alignlab.world.recipes import preference_rows, sft_rows
+from alignlab.world.tasks import FAMILIES, TASKS, draw_examples
+
+ROOT = Path(__file__).parents[1]
+REAL = Path(os.environ.get("ALIGNLAB_REAL_DATA", ROOT / ".." / "shared" / "data"))
+
+
+def user(text):
+    return {"role": "user", "content": text}
+
+
+def assistant(text):
+    return {"role": "assistant", "content": text}
+
+
+def real_file(name):
+    if not (REAL / name).exists():
+        pytest.skip(f"{name} is not in {REAL}; set ALIGNLAB_REAL_DATA to the folder that has it")
+    return REAL / name
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write rows (as JSON Lines), text or bytes to a file and return its path."""
+
+    def write(content, name="rows.jsonl"):
+        if isinstance(content, list):
+            content = "".join(json.dumps(row) + "\n" for row in content)
+        content = content.encode() if isinstance(content, str) else content
+        path = tmp_path / name
+        path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+        return path
+
+    return write
+
+
+# Files.
+
+ROWS = [
+    {"instruction": "Add 2 and 3, please.", "input": "", "output": 'It is "5",\nsurely.'},
+    {"instruction": "Say café in\u2028French.", "input": "null", "output": "007"},
+]
+
+
+def as_csv(rows):
+    out = io.StringIO()
+    writer = csv.DictWriter(out, rows[0].keys())
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue().encode()
+
+
+def as_parquet(rows):
+    out = io.BytesIO()
+    datasets.Dataset.from_list(rows).to_parquet(out)
+    return out.getvalue()
+
+
+ENCODINGS = {
+    "json": lambda rows: json.dumps(rows, indent=1).encode(),
+    "jsonl": lambda rows: "\n\n".join(json.dumps(r, ensure_ascii=False) for r in rows).encode(),
+    "csv": as_csv,
+    "parquet": as_parquet,
+}
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+@pytest.mark.parametrize("kind", ENCODINGS)
+def test_every_kind_of_file_gives_the_same_rows(kind, suffix, write):
+    # U+2028, line breaks in cells, "null" and "007" as text: what careless readers change.
+    assert read_rows(write(ENCODINGS[kind](ROWS), f"rows.{kind}{suffix}")) == ROWS
+
+
+def test_byte_order_mark_and_windows_line_ends(write):
+    assert read_rows(write(b'\xef\xbb\xbf{"a": "1"}\r\n{"a": "2"}\r\n')) == [{"a": "1"}, {"a": "2"}]
+    assert read_rows(write(b"\xef\xbb\xbfa,b\r\n1,2\r\n", "rows.csv")) == [{"a": "1", "b": "2"}]
+
+
+# Formats: rows as people have them, and what comes out.
+
+ONE = {"prompt": [user("Hello?")], "completion": [assistant("Hi.")]}
+LONG = [{"role": "system", "content": ""}, user("Hello?"), assistant("Hi."), user("Well?")]
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ({"prompt": "Hello?", "completion": "Hi."}, ONE),
+        (ONE, ONE),
+        ({"messages": [user("Hello?"), assistant("Hi.")], "id": 7}, ONE),
+        (
+            {"messages": [*LONG, assistant("Bye.")]},
+            {"prompt": LONG, "completion": [assistant("Bye.")]},
+        ),
+        ({"instruction": "Hello?", "output": "Hi."}, ONE),
+        ({"instruction": "Hello?", "input": None, "output": "Hi."}, ONE),
+        (
+            {"instruction": "Translate:", "input": "Bonjour", "output": "Hello"},
+            {"prompt": [user("Translate:\n\nBonjour")], "completion": [assistant("Hello")]},
+        ),
+    ],
+)
+def test_sft_formats(row, expected, write):
+    dataset = sft_dataset(write([row, row]))
+    assert dataset.column_names == ["prompt", "completion"]
+    assert dataset.to_list() == [expected, expected]
+
+
+PAIR = {"prompt": [user("Hello?")], "chosen": [assistant("Hi!")], "rejected": [assistant("No.")]}
+START = "\n\nHuman: Hello?\n\nAssistant: "
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ({"prompt": "Hello?", "chosen": "Hi!", "rejected": "No."}, PAIR),
+        (PAIR, PAIR),
+        ({name: PAIR["prompt"] + PAIR[name] for name in ("chosen", "rejected")}, PAIR),
+        (
+            {name: PAIR["prompt"] + PAIR[name] for name in ("chosen", "rejected")}
+            | {"prompt": "Hello?"},
+            PAIR,
+        ),
+        ({"chosen": START + "Hi!", "rejected": START + "No."}, PAIR),
+        # The responses begin alike; what they share is not part of the prompt.
+        (
+            {"chosen": START + "Hi you.", "rejected": START + "Hi me."},
+            PAIR | {"chosen": [assistant("Hi you.")], "rejected": [assistant("Hi me.")]},
+        ),
+        # One conversation goes on where the other ends: the prompt ends before both responses.
+        (
+            {
+                "chosen": START + "Hi!",
+                "rejected": START + "Hi!\n\nHuman: Well?\n\nAssistant: ",
+            },
+            PAIR | {"rejected": [assistant("Hi!"), user("Well?"), assistant("")]},
+        ),
+    ],
+)
+def test_preference_formats(row, expected, write):
+    dataset = preference_dataset(write([row, row]))
+    assert dataset.column_names == ["prompt", "chosen", "rejected"]
+    assert dataset.to_list() == [expected, expected]
+
+
+# Bad input: every message names the file, the place, and what is wrong with it.
+
+GOOD = {"prompt": "Hello?", "completion": "Hi."}
+GOOD_PAIR = {"prompt": "Hello?", "chosen": "Hi!", "rejected": "No."}
+BAD_FILES = {
+    "empty": (b"", "rows.jsonl", "empty"),
+    "only blanks": (b" \n\n", "rows.jsonl", "empty"),
+    "empty list": (b"[]", "rows.json", "empty"),
+    "only a header": (b"prompt,completion\n", "rows.csv", "empty"),
+    "broken JSON": (b'{"a": "1"}\n\n{"a": \n', "rows.jsonl", "line 3, column 7: broken JSON"),
+    "broken list": (b'[{"a": "1"},\n{"a" "2"}]', "rows.json", "line 2, column 6: broken JSON"),
+    "not an object": (b'{"a": "1"}\n"a"\n', "rows.jsonl", 'line 2: "a"; expected an object'),
+    "Latin-1": ("a\ncaf\xe9".encode("latin-1"), "rows.csv", "line 2: byte 0xe9 is not UTF-8"),
+    "UTF-16": ('{"a": "1"}'.encode("utf-16"), "rows.jsonl", "line 1: byte 0xff is not UTF-8"),
+    "extra cell": (b'a,b\n"1\n1",2\n\n3,4,5\n', "rows.csv", "line 5: more cells"),
+    "open quote": (b'a,b\n1,"2\n', "rows.csv", "broken CSV"),
+    "not Parquet": (b"PAR2", "rows.parquet", "cannot be read"),
+    "other kind": (b"Hello", "rows.docx", "expected a file named .json"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_FILES)
+def test_bad_files(case, write):
+    content, name, message = BAD_FILES[case]
+    path = write(content, name)
+    with pytest.raises(DataError) as error:
+        read_rows(path)
+    assert str(error.value).startswith(f"{path}") and message in str(error.value)
+
+
+def test_missing_and_cut_off_files(write, tmp_path):
+    for name in ("none.jsonl", "none.csv.gz"):
+        for read in (read_rows, sft_dataset, preference_dataset):
+            with pytest.raises(DataError, match=f"{name}: no such file"):
+                read(tmp_path / name)
+    path = write(ENCODINGS["jsonl"](ROWS), "rows.jsonl.gz")
+    path.write_bytes(path.read_bytes()[:-12])
+    with pytest.raises(DataError, match="rows.jsonl.gz: cannot be read"):
+        read_rows(path)
+    with pytest.raises(DataError, match="one split, 'train'; it has no split 'test'"):
+        sft_dataset(write([GOOD]), split="test")
+
+
+BAD_ROWS = {
+    "lacks completion": (GOOD, {"prompt": "Hello?"}, "field 'completion': missing"),
+    "null": (GOOD, GOOD | {"prompt": None}, "field 'prompt': null; expected text"),
+    "number": (GOOD, GOOD | {"completion": 5}, "field 'completion': 5; expected text"),
+    "empty completion": (GOOD, GOOD | {"completion": " \n"}, "field 'completion': empty"),
+    "half a character": (GOOD, GOOD | {"prompt": "\ud83d"}, "field 'prompt': half a surrogate"),
+    "lacks chosen": (GOOD_PAIR, {"prompt": "a", "rejected": "b"}, "field 'chosen': missing"),
+    "lacks prompt": (GOOD_PAIR, {"chosen": "a", "rejected": "b"}, "field 'prompt': missing"),
+    "null chosen": (GOOD_PAIR, GOOD_PAIR | {"chosen": None}, "field 'chosen': null"),
+    "empty rejected": (GOOD_PAIR, GOOD_PAIR | {"rejected": ""}, "field 'rejected': empty"),
+    "equal": (GOOD_PAIR, GOOD_PAIR | {"rejected": "Hi!"}, "'chosen' equals 'rejected'"),
+    "equal messages": (PAIR, PAIR | {"rejected": PAIR["chosen"]}, "'chosen' equals 'rejected'"),
+    "mixed fields": (GOOD, {"instruction": "a", "output": "b"}, "mixed formats: instruction"),
+    "mixed shapes": (GOOD, ONE, "mixed formats: prompt + completion as messages"),
+    "no content": (ONE, ONE | {"prompt": [{"role": "user"}]}, "message 1, content: null"),
+    "unknown role": (ONE, ONE | {"prompt": [user("a") | {"role": "bot"}]}, "message 1: {"),
+    "no messages": (ONE, ONE | {"completion": []}, "field 'completion': empty; expected messages"),
+    "user ends": (ONE, ONE | {"completion": [user("a")]}, "role 'user'; expected the assistant"),
+    "silence": (ONE, ONE | {"completion": [assistant("")]}, "message 1, content: empty"),
+    "answer only": (
+        {"messages": [user("a"), assistant("b")]}, {"messages": [assistant("b")]}, "one message",
+    ),
+    "number as input": (
+        {"instruction": "a", "output": "b"}, {"instruction": "a", "input": 3, "output": "b"},
+        "field 'input': 3; expected text",
+    ),
+    "no transcript": (
+        {"chosen": START + "a", "rejected": START + "b"}, {"chosen": "a", "rejected": "b"},
+        "field 'chosen': \"a\"; expected a prompt field, or a transcript",
+    ),
+    "nothing shared": (
+        {"chosen": START + "a", "rejected": START + "b"},
+        {"chosen": START + "a", "rejected": "\n\nHuman: No\n\nAssistant: b"}, "begin differently",
+    ),
+    "equal transcripts": (
+        {"chosen": START + "a", "rejected": START + "b"},
+        {"chosen": START + "a", "rejected": START + "a"}, "'chosen' equals 'rejected'",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD_ROWS)
+def test_bad_rows(case, write):
+    good, bad, message = BAD_ROWS[case]
+    load = preference_dataset if "chosen" in good else sft_dataset
+    path = write([good, bad, good])
+    with pytest.raises(DataError) as error:
+        load(path)
+    assert str(error.value).startswith(f"{path}, line 2") and message in str(error.value)
+    assert len(load(write([good, good]))) == 2
+
+
+def test_comparisons_are_no_demonstrations(write):
+    path = write([GOOD_PAIR])
+    with pytest.raises(DataError, match="line 1: fields 'prompt', 'chosen', .*; expected prompt"):
+        sft_dataset(path)
+
+
+# The Hub.
+
+
+def test_hub_data_set(monkeypatch):
+    asked = []
+
+    def load(source, split):
+        asked.append((source, split))
+        return datasets.Dataset.from_list([GOOD_PAIR, GOOD_PAIR | {"rejected": "Hi!"}])
+
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    with pytest.raises(DataError, match="org/name, row 2: 'chosen' equals"):
+        preference_dataset("org/name", split="test")
+    assert asked == [("org/name", "test")]
+
+
+def test_hub_out_of_reach(monkeypatch):
+    def load(source, split):
+        raise ConnectionError("no network\nat all")
+
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    with pytest.raises(DataError, match="org/name: no file here, and .* 'train': no network$"):
+        sft_dataset("org/name")
+
+
+# The world.
+
+
+def test_world_mixtures_are_the_recipes():
+    assert sft_dataset("world:sft", seed=3).to_list() == sft_rows(World(0), 3)
+    assert preference_dataset("world:preferences", 3).to_list() == preference_rows(World(0), 3)
+
+
+@pytest.mark.parametrize("task", [*TASKS, *FAMILIES])
+def test_world_tasks(task, monkeypatch):
+    monkeypatch.setattr(data, "WORLD_EXAMPLES", 8)
+    dataset = sft_dataset(f"world:{task}", seed=1, split="test")
+    examples = draw_examples(World(0), task, 8, "test", seed=1)
+    assert [row[0]["content"] for row in dataset["prompt"]] == [e.prompt for e in examples]
+    for example, (response,) in zip(examples, dataset["completion"]):
+        assert response["content"] in example.labels()
+    assert sft_dataset(f"world:{task}", seed=2, split="test").to_list() != dataset.to_list()
+
+
+@pytest.mark.parametrize("kind", ["style", "abstention"])
+def test_world_preferences(kind, monkeypatch):
+    monkeypatch.setattr(data, "WORLD_EXAMPLES", 8)
+    pairs = draw_pairs(World(0), kind, 8, "validation", seed=1)
+    dataset = preference_dataset(f"world:{kind}", seed=1, split="validation")
+    for name in ("prompt", "chosen", "rejected"):
+        assert [row[0]["content"] for row in dataset[name]] == [getattr(p, name) for p in pairs]
+
+
+@pytest.mark.parametrize(
+    ("load", "name", "split", "nearest"),
+    [
+        (sft_dataset, "manuel", "train", "manual"),
+        (sft_dataset, "forbiden_word", "train", "forbidden_word"),
+        (preference_dataset, "preference", "train", "preferences"),
+        (preference_dataset, "styles", "train", "style"),
+        (sft_dataset, "manual", "tests", "test"),
+    ],
+)
+def test_unknown_names_suggest_the_nearest(load, name, split, nearest):
+    with pytest.raises(DataError, match=f"did you mean '{nearest}'"):
+        load(f"world:{name}", split=split)
+
+
+def test_recipes_have_no_test_split():
+    for load, name in ((sft_dataset, "sft"), (preference_dataset, "preferences")):
+        with pytest.raises(DataError, match="expected split 'train'"):
+            load(f"world:{name}", split="test")
+
+
+# Tokens.
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return build_tokenizer(World(0), vocab_size=400, documents=50)
+
+
+def test_prompts_must_leave_room_for_a_response(tokenizer, write):
+    rows = [{"prompt": "x", "completion": "y"}, {"prompt": "x" * 30, "completion": "y"}]
+    dataset = sft_dataset(write(rows))
+    length = len(tokenizer("<|user|>" + "x" * 30 + "<|assistant|>")["input_ids"])
+    check_lengths(dataset, tokenizer, length + 1)
+    with pytest.raises(DataError) as error:
+        check_lengths(dataset, tokenizer, length)
+    assert "rows.jsonl, row 2, field 'prompt'" in str(error.value)
+    assert f"{length} tokens" in str(error.value) and "1 of 2 rows" in str(error.value)
+
+
+def test_mask_by_hand(tokenizer):
+    shown = show_mask(tokenizer, {"prompt": [user("ab")], "completion": [assistant("ba")]})
+    assert shown[0] == ("<|user|>", 0) and shown[-1] == ("<|end|>", 1)
+    assert "".join(token for token, counted in shown if not counted) == "<|user|>ab<|assistant|>"
+    assert "".join(token for token, counted in shown if counted) == "ba<|end|>"
+    pair = show_mask(tokenizer, PAIR)
+    assert "".join(token for token, counted in pair if counted) == "Hi!<|end|>"
+
+
+def test_mask_is_that_of_trl(tokenizer, write, tmp_path):
+    dataset = sft_dataset(write([{"messages": [*LONG, assistant("Bye, then.")]}]))
+    config = LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=8, intermediate_size=8, num_hidden_layers=1,
+        num_attention_heads=1, pad_token_id=tokenizer.pad_token_id,
+    )  # fmt: skip
+    trainer = SFTTrainer(
+        model=LlamaForCausalLM(config),
+        args=SFTConfig(str(tmp_path), use_cpu=True, bf16=False, report_to="none"),
+        train_dataset=dataset,
+        processing_class=tokenizer,
+    )
+    seen = trainer.train_dataset[0]
+    shown = show_mask(tokenizer, dataset[0])
+    assert [counted for _, counted in shown] == [int(label != -100) for label in seen["labels"]]
+    assert [token for token, _ in shown] == [tokenizer.decode([i]) for i in seen["input_ids"]]
+    assert 0 < sum(counted for _, counted in shown) < len(shown)
+
+
+# Real data.
+
+
+def transcript(turns):
+    names = {"user": "Human", "assistant": "Assistant"}
+    return "".join(f"\n\n{names[turn['role']]}: {turn['content']}" for turn in turns)
+
+
+def test_hh_rlhf_goes_there_and_back():
+    path = real_file("harmless-base-test.jsonl.gz")
+    dataset, originals = preference_dataset(path), read_rows(path)
+    assert len(dataset) == len(originals) == 2312
+    for row, original in zip(dataset, originals):
+        assert transcript(row["prompt"] + row["chosen"]) == original["chosen"]
+        assert transcript(row["prompt"] + row["rejected"]) == original["rejected"]
+        assert row["chosen"][0] != row["rejected"][0]
+        assert row["prompt"][0]["role"] == "user"
+        assert row["chosen"][0]["role"] == row["rejected"][0]["role"] == "assistant"
+
+
+def test_alpaca_converts():
+    path = real_file("instruction-data.json")
+    dataset, originals = sft_dataset(path), read_rows(path)
+    assert len(dataset) == 1100 and sum(bool(row["input"]) for row in originals) == 325
+    for row, original in zip(dataset, originals):
+        parts = [original["instruction"], original["input"]]
+        assert row["prompt"] == [user("\n\n".join(part for part in parts if part))]
+        assert row["completion"] == [assistant(original["output"])]
