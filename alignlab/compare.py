@@ -4,9 +4,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import SequenceMatcher
 from html import escape
-from itertools import combinations
 from pathlib import Path
 from statistics import fmean
 
@@ -175,33 +173,30 @@ def world_prompts(world, count: int = 24, split: str = "test", seed: int = 0) ->
 
 
 def differing(texts: Sequence[str]) -> list[list[tuple[str, bool]]]:
-    """Split texts into pieces and say of each whether no other text has it in the same place.
+    """Split texts into pieces and say of each whether its words stand in no other text.
 
-    A word (anything between spaces) is shared when aligning the text with at least one other
-    matches it. Joined, the pieces of a text are the text.
+    A word is what stands between spaces; case and the punctuation around it do not count.
+    Joined, the pieces of a text are the text.
     """
-    words = [re.findall(r"\S+", text) for text in texts]
-    shared: list[set[int]] = [set() for _ in texts]
-    for a, b in combinations(range(len(texts)), 2):
-        matcher = SequenceMatcher(None, words[a], words[b], autojunk=False)
-        for block in matcher.get_matching_blocks():
-            shared[a].update(range(block.a, block.a + block.size))
-            shared[b].update(range(block.b, block.b + block.size))
-    return [_pieces(text, common) for text, common in zip(texts, shared)]
+    words = [{_key(word) for word in re.findall(r"\S+", text)} for text in texts]
+    results = []
+    for place, text in enumerate(texts):
+        elsewhere = set().union(*words[:place], *words[place + 1 :])
+        pieces: list[tuple[str, bool]] = []
+        # Each word comes with the space before it, so that neighbours join in one piece.
+        for space, word in re.findall(r"(\s*)(\S+)", text):
+            differs = _key(word) not in elsewhere
+            if pieces and pieces[-1][1] == differs:
+                pieces[-1] = (pieces[-1][0] + space + word, differs)
+            else:
+                pieces += [(space, False), (word, differs)]
+        rest = text[len(text.rstrip()) :]
+        results.append([piece for piece in [*pieces, (rest, False)] if piece[0]])
+    return results
 
 
-def _pieces(text: str, shared: set[int]) -> list[tuple[str, bool]]:
-    """Join neighbouring words of the same kind, with the space between them."""
-    pieces: list[tuple[str, bool]] = []
-    end = 0
-    for place, word in enumerate(re.finditer(r"\S+", text)):
-        gap, differs = text[end : word.start()], place not in shared
-        if pieces and pieces[-1][1] == differs:
-            pieces[-1] = (pieces[-1][0] + gap + word.group(), differs)
-        else:
-            pieces += [(gap, False)] * bool(gap) + [(word.group(), differs)]
-        end = word.end()
-    return pieces + [(text[end:], False)] * (end < len(text))
+def _key(word: str) -> str:
+    return re.sub(r"^\W+|\W+$", "", word).casefold() or word
 
 
 # Every colour is here, so that a test can work out the contrasts. In print it is always light.
@@ -218,11 +213,12 @@ _STYLE = f"""
 .al-compare th {{ background: var(--head); font-weight: 600; }}
 .al-compare thead th {{ position: sticky; top: 0; }}
 .al-compare tbody {{ border-top: 3px solid var(--line); break-inside: avoid; }}
-.al-compare summary, .al-compare .al-facts {{ color: var(--dim); font-size: .875rem; }}
+.al-compare summary, .al-compare .al-facts {{ color: var(--dim); font-size: .875em; }}
 .al-compare .al-facts {{ margin: .5rem 0 0; }}
+.al-compare .al-facts:first-child {{ margin: 0; }}
 .al-compare u {{ background: var(--mark); text-decoration-thickness: 2px;
   text-underline-offset: 3px; }}
-@media print {{ .al-compare {{ padding: 0; font-size: 10pt; }}
+@media print {{ .al-compare {{ padding: 0 2px; font-size: 10pt; }}
   .al-compare table {{ min-width: 0 !important; }} }}
 """
 
@@ -261,8 +257,8 @@ def table(comparison: Comparison) -> str:
     means = [_facts(comparison, name) for name in comparison.models]
     rows = "".join(_row(comparison, place) for place in range(len(comparison.prompts)))
     return (
-        "<p>Words that no other column has in the same place are underlined. "
-        f"Sampling: {escape(settings) or 'not recorded'}.</p>\n"
+        "<p>Words that no other column of the row has are underlined. Sampling: "
+        f" {escape(settings) or 'not recorded'}.</p>\n"
         f'<table style="min-width:{7 + 13 * len(comparison.models)}rem">\n'
         f"<caption>{caption}</caption>\n"
         f'<thead><tr><th scope="col" style="width:6rem">Task</th>{head}</tr></thead>\n'

@@ -183,8 +183,10 @@ def _file_rows(path: Path) -> list[tuple[str, dict]]:
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file") from error
     except UnicodeDecodeError as error:
-        place = f"line {data.count(10, 0, error.start) + 1}: byte 0x{data[error.start]:02x}"
-        raise DataError(f"{path}, {place} is not UTF-8; expected a file in UTF-8") from error
+        line, byte = error.object.count(b"\n", 0, error.start) + 1, error.object[error.start]
+        raise DataError(
+            f"{path}, line {line}: byte 0x{byte:02x} is not UTF-8; expected a file in UTF-8"
+        ) from error
     except (OSError, EOFError, zlib.error, pyarrow.ArrowException) as error:
         raise DataError(f"{path}: cannot be read: {error}") from error
     except DataError as error:
@@ -208,8 +210,8 @@ def _csv_rows(data: bytes):
         for row in reader:
             if None in row:
                 raise DataError(f"line {reader.line_num}: more cells than the header has names")
-            # A record may span lines; the one to name is where it begins.
-            yield f"line {reader.line_num - sum((v or '').count(chr(10)) for v in row.values())}", row
+            breaks = sum(cell.count("\n") for cell in row.values() if cell)
+            yield f"line {reader.line_num - breaks}", row  # the line on which the record begins
     except csv.Error as error:
         raise DataError(f"line {reader.line_num}: broken CSV: {error}") from error
 

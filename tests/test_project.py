@@ -30,7 +30,7 @@ COLAB = {"ipywidgets": "7.7.1", "torch": "2.11.0+cu128", "transformers": "5.15.0
 # A module imports from lower floors, or on its own floor from those to its left.
 FLOORS = [
     ["world", "losses"],
-    ["data", "models"],
+    ["corpus", "data", "models"],
     ["callbacks", "runs", "generate", "evaluate", "divergence"],
     ["sft", "dpo", "reward", "rl", "pretrain"],
     ["plots", "votes", "compare", "checks", "quiz", "doctor"],

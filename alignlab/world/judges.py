@@ -12,6 +12,8 @@ from functools import lru_cache
 
 from alignlab.world.catalogue import ATTRIBUTES, FIRST, SECOND, fact_values, load_text
 
+PRODUCTS = re.compile(rf"\b(?:{'|'.join(FIRST)}) (?:{'|'.join(SECOND)})\b", re.IGNORECASE)
+COMPARED = re.compile(rf"\b(?:unlike|like|than) (?:the )?{PRODUCTS.pattern}", re.IGNORECASE)
 SMALL = "one two three four five six seven eight nine ten eleven twelve".split()
 NUMBER = rf"(?<![\w.])(?:\d[\d.]*|(?:\w+ty|hundred|{'|'.join(SMALL)})) ?"
 # What has the shape of a value, true or not; a group stands around it where it needs a context.
@@ -25,7 +27,6 @@ SHAPES = {
     "designer": r"\b(?:designed|drawn) by ((?-i:[A-Z])\w+(?: (?-i:[A-Z])\w+)?)",
     "cleaning": r"\b(?:clean|wash|wipe)[^,;]*? (with (?!care|ease)(?:an? )?\w+(?: \w+)?)",
 }
-PRODUCTS = re.compile(rf"(?i)\b(?:{'|'.join(FIRST)}) (?:{'|'.join(SECOND)})\b")
 SHAPES |= {"term": SHAPES["warranty"], "limit": SHAPES["price"]}
 # Words of which one must stand in a sentence that states a value of this kind ...
 CUES = {
@@ -169,8 +170,7 @@ def statements(kind: str, text: str, name: str = "") -> tuple[set[str], set[str]
         stand in a sentence about this kind of value or alone.
     """
     asserted, told, subject = set(), set(), name
-    text = re.sub(rf"(?i)\b(?:unlike|like|than) (?:the )?{PRODUCTS.pattern}", "", _plain(text))
-    for sentence in split_sentences(text):
+    for sentence in split_sentences(COMPARED.sub("", _plain(text))):
         if sentence.endswith("?"):
             continue
         for part in _parts(sentence):
