@@ -1,4 +1,4 @@
-"""What runs alongside a trainer: metrics, a progress bar, checkpoints, the order of the examples."""
+"""What runs alongside a trainer: metrics, a progress bar, checkpoints, the order of examples."""
 
 import json
 import math

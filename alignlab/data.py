@@ -50,6 +50,22 @@ def read_rows(source: str | Path) -> list[dict]:
     return [row for _, row in _file_rows(Path(source))]
 
 
+def read_prompts(source: str | Path) -> list[str | list[dict]]:
+    """Return prompts: the field ``prompt`` (text or messages) of every row, or lines of plain text.
+
+    Args:
+        source: a file as for ``read_rows``; in any other every line that is not blank is a prompt.
+
+    Raises:
+        DataError: as ``read_rows``; also a row without a prompt.
+    """
+    prompts = []
+    for place, row in _file_rows(Path(source), otherwise=_line_rows):
+        turns = _turns(row, "prompt", "user", place)
+        prompts.append(turns if isinstance(row["prompt"], list) else row["prompt"])
+    return prompts
+
+
 def sft_dataset(source: str | Path, seed: int = 0, split: str = "train") -> datasets.Dataset:
     """Return demonstrations with the columns ``prompt`` and ``completion``, lists of messages.
 
@@ -170,12 +186,12 @@ def _suffix(path: Path) -> str:
     return Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
 
 
-def _file_rows(path: Path) -> list[tuple[str, dict]]:
-    """Return each row with the place to name in a message."""
-    suffix = _suffix(path)
-    if suffix not in SUFFIXES:
+def _file_rows(path: Path, otherwise=None) -> list[tuple[str, dict]]:
+    """Return each row with the place to name in a message; ``otherwise`` parses other suffixes."""
+    parse = dict(zip(SUFFIXES, (_json_rows, _json_rows, _csv_rows, _parquet_rows)))
+    parse = parse.get(_suffix(path), otherwise)
+    if parse is None:
         raise DataError(f"{path}: expected a file named {', '.join(SUFFIXES)}, with .gz or without")
-    parse = {".csv": _csv_rows, ".parquet": _parquet_rows}.get(suffix, _json_rows)
     try:
         data = path.read_bytes()
         data = gzip.decompress(data) if path.suffix == ".gz" else data
@@ -214,6 +230,11 @@ def _csv_rows(data: bytes):
             yield f"line {reader.line_num - breaks}", row  # the line on which the record begins
     except csv.Error as error:
         raise DataError(f"line {reader.line_num}: broken CSV: {error}") from error
+
+
+def _line_rows(data: bytes):
+    lines = enumerate(data.decode("utf-8-sig").split("\n"), 1)
+    return ((f"line {n}", {"prompt": line.rstrip("\r")}) for n, line in lines if line.strip())
 
 
 def _json_rows(data: bytes):

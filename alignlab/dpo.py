@@ -65,14 +65,16 @@ def dpo(
             model, device=device, trainable=True, dtype=None if use_lora else torch.float32
         )  # a full fine-tune's small updates would be lost in 16-bit weights
         adapted = isinstance(policy, PeftModel)
+        reference = None if use_lora else load_model(model, device=device)
         if adapted and not use_lora:
-            policy = policy.merge_and_unload().requires_grad_(True)
+            policy, reference = policy.merge_and_unload(), reference.merge_and_unload()
+            policy.requires_grad_(True)  # the adapter had frozen it
         settings = runs.trainer_settings(
             part, device, seed=seed, disable_tqdm=not progress, **options
         )
         trainer = DPOTrainer(
             model=policy,
-            ref_model=None if use_lora else load_model(model, device=device),
+            ref_model=reference,
             args=DPOConfig(**settings),
             train_dataset=dataset,
             processing_class=tokenizer,

@@ -206,7 +206,7 @@ def _lengths(dataset: datasets.Dataset) -> list[int]:
 
 
 def save(trainer, part: Path) -> None:
-    """Write the trained weights into a run: ``adapter/`` alone, or ``model/`` with its tokenizer."""
+    """Write the trained weights into a run: ``adapter/``, or ``model/`` with its tokenizer."""
     weights = trainer.accelerator.get_state_dict(trainer.model_wrapped)  # whole on process 0
     if not trainer.is_world_process_zero():
         return

@@ -67,7 +67,7 @@ def sft(
         )  # a full fine-tune's small updates would be lost in 16-bit weights
         adapted = isinstance(start, PeftModel)
         if adapted and not use_lora:
-            start = start.merge_and_unload().requires_grad_(True)
+            start = start.merge_and_unload().requires_grad_(True)  # the adapter had frozen it
         settings = runs.trainer_settings(
             part, device, seed=seed, disable_tqdm=not progress, **options
         )

@@ -102,12 +102,13 @@ def sources(tmp_path_factory):
         tiny_model(seed).save_pretrained(folder / name)
         tiny_tokenizer().save_pretrained(folder / name)
     for seed, name in enumerate(("first", "second", "dora")):
+        base = tiny_model(0)
         torch.manual_seed(10 + seed)
         config = LoraConfig(
             r=4, lora_alpha=8, target_modules="all-linear", init_lora_weights=False,
             use_dora=name == "dora", task_type="CAUSAL_LM",
         )  # fmt: skip
-        get_peft_model(tiny_model(0), config).save_pretrained(folder / name / "adapter")
+        get_peft_model(base, config).save_pretrained(folder / name / "adapter")
         settings = {"base": str(folder / "base")}
         folder.joinpath(name, "config.json").write_text(json.dumps(settings))
     return {name: folder / name for name in ("base", "first", "other", "second", "dora")}
@@ -252,14 +253,13 @@ def test_pieces_join_to_the_text(text):
     assert joined == texts
 
 
-def hostile(words, scores=None):
+def hostile(words):
     """A comparison in which every string of a stranger is ``words``, alike and different."""
     return Comparison(
-        [words, [{"role": words, "content": words}, {"role": "user", "content": words}]],
-        [words, words],
-        {words: [words, words + " a"], words + " 2": [words, "b " + words]},
+        [words, [{"role": words, "content": words}, {"role": "user", "content": words}], "Why?"],
+        [words, words, words],
+        {words: [words, words + " a", words], words + " 2": [words, "b " + words, "so"]},
         {words: words},
-        scores,
     )
 
 
@@ -272,11 +272,12 @@ def test_nothing_becomes_markup(tmp_path, attack):
     # It is all there to be read, letter for letter.
     assert page.text["title"] == page.text["h1"] == [attack]
     assert [text for text in page.text["th"] if attack in text] == [
-        attack, attack + " 2", "1" + attack, "2" + attack,
+        attack, attack + " 2", "1" + attack, "2" + attack, "3" + attack,
     ]  # fmt: skip
-    texts = page.text["div"]
-    assert texts[:3] == [attack] * 3
-    assert texts[4:] == [attack + " a", "b " + attack]
+    prompts, responses = page.text["div"][::3], page.text["div"][1::3] + page.text["div"][2::3]
+    assert prompts == [attack, f"{attack}: {attack}\n\nuser: {attack}", "Why?"]
+    assert responses == [attack, attack + " a", attack, attack, "b " + attack, "so"]
+    assert page.text["u"] == ["a", "b", attack, "so"]
     assert attack in page.text["p"][0]
 
 

@@ -14,8 +14,14 @@ from trl import SFTConfig, SFTTrainer
 
 from alignlab import data
 from alignlab.data import (
-    DataError, check_lengths, preference_dataset, read_rows, sft_dataset, show_mask,
-)  # fmt: skip
+    DataError,
+    check_lengths,
+    preference_dataset,
+    read_prompts,
+    read_rows,
+    sft_dataset,
+    show_mask,
+)
 from alignlab.pretrain import build_tokenizer
 from alignlab.world import World
 from alignlab.world.preferences import draw_pairs
@@ -97,6 +103,16 @@ def test_byte_order_mark_and_windows_line_ends(write):
     assert read_rows(write(b"\xef\xbb\xbfa,b\r\n1,2\r\n", "rows.csv")) == [{"a": "1", "b": "2"}]
 
 
+def test_prompts_from_rows_and_from_lines(write):
+    assert read_prompts(write([{"prompt": "Why?"}, ONE])) == ["Why?", [user("Hello?")]]
+    assert read_prompts(write("Why?\r\n\n Who?\n", "prompts.txt")) == ["Why?", " Who?"]
+    with pytest.raises(DataError, match="line 2, field 'prompt': missing"):
+        read_prompts(write([{"prompt": "Why?"}, {"question": "Who?"}]))
+    for name in ("none.txt", "none.jsonl"):
+        with pytest.raises(DataError, match=f"{name}: no such file"):
+            read_prompts(name)
+
+
 # Formats: rows as people have them, and what comes out.
 
 ONE = {"prompt": [user("Hello?")], "completion": [assistant("Hi.")]}
@@ -128,6 +144,7 @@ def test_sft_formats(row, expected, write):
 
 
 PAIR = {"prompt": [user("Hello?")], "chosen": [assistant("Hi!")], "rejected": [assistant("No.")]}
+PAIR_NAMES = ("chosen", "rejected")
 START = "\n\nHuman: Hello?\n\nAssistant: "
 
 
@@ -136,10 +153,9 @@ START = "\n\nHuman: Hello?\n\nAssistant: "
     [
         ({"prompt": "Hello?", "chosen": "Hi!", "rejected": "No."}, PAIR),
         (PAIR, PAIR),
-        ({name: PAIR["prompt"] + PAIR[name] for name in ("chosen", "rejected")}, PAIR),
+        ({name: PAIR["prompt"] + PAIR[name] for name in PAIR_NAMES}, PAIR),
         (
-            {name: PAIR["prompt"] + PAIR[name] for name in ("chosen", "rejected")}
-            | {"prompt": "Hello?"},
+            {name: PAIR["prompt"] + PAIR[name] for name in PAIR_NAMES} | {"prompt": "Hello?"},
             PAIR,
         ),
         ({"chosen": START + "Hi!", "rejected": START + "No."}, PAIR),
@@ -155,6 +171,11 @@ START = "\n\nHuman: Hello?\n\nAssistant: "
                 "rejected": START + "Hi!\n\nHuman: Well?\n\nAssistant: ",
             },
             PAIR | {"rejected": [assistant("Hi!"), user("Well?"), assistant("")]},
+        ),
+        # They part at a message of the user, which is nobody's response.
+        (
+            {name: START + f"Hi!\n\nHuman: {name}\n\nAssistant: Oh." for name in PAIR_NAMES},
+            PAIR | {name: [assistant("Hi!"), user(name), assistant("Oh.")] for name in PAIR_NAMES},
         ),
     ],
 )
@@ -191,7 +212,8 @@ def test_bad_files(case, write):
     path = write(content, name)
     with pytest.raises(DataError) as error:
         read_rows(path)
-    assert str(error.value).startswith(f"{path}") and message in str(error.value)
+    assert str(error.value).startswith(f"{path}")
+    assert message in str(error.value)
 
 
 def test_missing_and_cut_off_files(write, tmp_path):
@@ -201,7 +223,7 @@ def test_missing_and_cut_off_files(write, tmp_path):
                 read(tmp_path / name)
     path = write(ENCODINGS["jsonl"](ROWS), "rows.jsonl.gz")
     path.write_bytes(path.read_bytes()[:-12])
-    with pytest.raises(DataError, match="rows.jsonl.gz: cannot be read"):
+    with pytest.raises(DataError, match=r"rows\.jsonl\.gz: cannot be read"):
         read_rows(path)
     with pytest.raises(DataError, match="one split, 'train'; it has no split 'test'"):
         sft_dataset(write([GOOD]), split="test")
@@ -255,13 +277,14 @@ def test_bad_rows(case, write):
     path = write([good, bad, good])
     with pytest.raises(DataError) as error:
         load(path)
-    assert str(error.value).startswith(f"{path}, line 2") and message in str(error.value)
+    assert str(error.value).startswith(f"{path}, line 2")
+    assert message in str(error.value)
     assert len(load(write([good, good]))) == 2
 
 
 def test_comparisons_are_no_demonstrations(write):
     path = write([GOOD_PAIR])
-    with pytest.raises(DataError, match="line 1: fields 'prompt', 'chosen', .*; expected prompt"):
+    with pytest.raises(DataError, match=r"line 1: fields 'prompt', 'chosen', .*; expected prompt"):
         sft_dataset(path)
 
 
@@ -279,6 +302,9 @@ def test_hub_data_set(monkeypatch):
     with pytest.raises(DataError, match="org/name, row 2: 'chosen' equals"):
         preference_dataset("org/name", split="test")
     assert asked == [("org/name", "test")]
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: datasets.Dataset.from_list([]))
+    with pytest.raises(DataError, match="org/name, split 'train': empty"):
+        sft_dataset("org/name")
 
 
 def test_hub_out_of_reach(monkeypatch):
@@ -286,7 +312,7 @@ def test_hub_out_of_reach(monkeypatch):
         raise ConnectionError("no network\nat all")
 
     monkeypatch.setattr(datasets, "load_dataset", load)
-    with pytest.raises(DataError, match="org/name: no file here, and .* 'train': no network$"):
+    with pytest.raises(DataError, match=r"org/name: no file here, and .* 'train': no network$"):
         sft_dataset("org/name")
 
 
@@ -355,12 +381,13 @@ def test_prompts_must_leave_room_for_a_response(tokenizer, write):
     with pytest.raises(DataError) as error:
         check_lengths(dataset, tokenizer, length)
     assert "rows.jsonl, row 2, field 'prompt'" in str(error.value)
-    assert f"{length} tokens" in str(error.value) and "1 of 2 rows" in str(error.value)
+    assert f"{length} tokens" in str(error.value)
+    assert "1 of 2 rows" in str(error.value)
 
 
 def test_mask_by_hand(tokenizer):
     shown = show_mask(tokenizer, {"prompt": [user("ab")], "completion": [assistant("ba")]})
-    assert shown[0] == ("<|user|>", 0) and shown[-1] == ("<|end|>", 1)
+    assert [shown[0], shown[-1]] == [("<|user|>", 0), ("<|end|>", 1)]
     assert "".join(token for token, counted in shown if not counted) == "<|user|>ab<|assistant|>"
     assert "".join(token for token, counted in shown if counted) == "ba<|end|>"
     pair = show_mask(tokenizer, PAIR)
@@ -409,7 +436,7 @@ def test_hh_rlhf_goes_there_and_back():
 def test_alpaca_converts():
     path = real_file("instruction-data.json")
     dataset, originals = sft_dataset(path), read_rows(path)
-    assert len(dataset) == 1100 and sum(bool(row["input"]) for row in originals) == 325
+    assert (len(dataset), sum(bool(row["input"]) for row in originals)) == (1100, 325)
     for row, original in zip(dataset, originals):
         parts = [original["instruction"], original["input"]]
         assert row["prompt"] == [user("\n\n".join(part for part in parts if part))]

@@ -14,7 +14,8 @@ from alignlab.evaluate import MEASURES, Score, bootstrap, measure_examples, true
 from alignlab.generate import generate_ids, render
 from alignlab.world import World
 from alignlab.world.grammar import Dice
-from alignlab.world.tasks import FAMILIES, draw_examples
+from alignlab.world.judges import find_idea
+from alignlab.world.tasks import FAMILIES, draw_examples, explanations
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def test_wilson_intervals(successes, n, low, high):
 def test_wilson_is_symmetric_and_needs_cases():
     few, many = wilson(3, 10), wilson(7, 10)
     assert (few.low, few.high) == pytest.approx((1 - many.high, 1 - many.low))
-    assert wilson(10, 10).high == 1
+    assert wilson(10, 10).high == pytest.approx(1)
     with pytest.raises(ValueError, match="at least one case"):
         wilson(0, 0)
 
@@ -65,6 +66,10 @@ def test_the_bootstrap_is_as_wide_as_the_normal_approximation():
 # --- the score table
 
 
+def _nothing(example):
+    return ""
+
+
 def _answering(monkeypatch, answers):
     """Let models be names, each with a function from an example to its response."""
 
@@ -79,9 +84,19 @@ def _label(example):
     return example.draw(Dice(example.prompt))
 
 
+def _explain(style):
+    def explain(example):
+        if example.task != "explain":
+            return _label(example)
+        return Dice(example.prompt).weighted(explanations(find_idea(example.meta["idea"]), style))
+
+    return explain
+
+
 def test_the_labels_of_the_world_score_1_and_silence_0(monkeypatch, world):
-    _answering(monkeypatch, {"truth": _label, "silence": lambda example: ""})
-    truth = evaluate.evaluate("truth", None, world, reference="silence")
+    answers = {"truth": _explain("friendliest"), "dry": _explain("technical"), "silence": _nothing}
+    _answering(monkeypatch, answers)
+    truth = evaluate.evaluate("truth", None, world, reference="dry")
     assert {name: score.value for name, score in truth.items()} == {
         "known_fact": 1, "known_fact_new_wording": 1, "unknown_made_up": 0, "contract": 1,
         "instructions": 1, "win_rate": 1, "ends": 1,
@@ -93,15 +108,16 @@ def test_the_labels_of_the_world_score_1_and_silence_0(monkeypatch, world):
 
 def test_a_response_wins_by_the_true_reward(monkeypatch, world):
     ideas = draw_examples(world, "explain", 20, "test", "held_out", seed="wins")
+    plain, technical = _explain("plain"), _explain("technical")
     answers = {
-        "label": _label, "silence": lambda example: "", "again": _label,
-        "half": lambda example: _label(example) if ideas.index(example) % 2 else "",
+        "plain": plain, "again": plain, "technical": technical,
+        "half": lambda example: (plain if ideas.index(example) % 2 else technical)(example),
     }  # fmt: skip
     _answering(monkeypatch, answers)
-    assert true_wins("label", "silence", None, ideas) == [1.0] * 20
-    assert true_wins("silence", "label", None, ideas) == [0.0] * 20
-    assert true_wins("label", "again", None, ideas) == [0.5] * 20
-    assert true_wins("half", "silence", None, ideas) == [0.5, 1.0] * 10
+    assert true_wins("plain", "technical", None, ideas) == [1.0] * 20
+    assert true_wins("technical", "plain", None, ideas) == [0.0] * 20
+    assert true_wins("plain", "again", None, ideas) == [0.5] * 20
+    assert true_wins("half", "technical", None, ideas) == [0.5, 1.0] * 10
 
 
 @pytest.mark.parametrize("name", MEASURES)

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -10,8 +11,12 @@ from transformers import LlamaConfig, LlamaForCausalLM, LlamaForSequenceClassifi
 from trl import DPOConfig, DPOTrainer, RewardConfig, RewardTrainer, SFTConfig, SFTTrainer
 
 from alignlab.losses import (
-    bradley_terry_loss, dpo_loss, sequence_logprobs, sft_loss, token_logprobs,
-)  # fmt: skip
+    bradley_terry_loss,
+    dpo_loss,
+    sequence_logprobs,
+    sft_loss,
+    token_logprobs,
+)
 from alignlab.pretrain import build_tokenizer
 from alignlab.world import World
 from alignlab.world.grammar import Dice
@@ -66,9 +71,7 @@ def test_first_token_and_masked_tokens_never_count():
     )
     poisoned = logits.clone()
     poisoned[0, 0] = float("nan")  # predicts a token of the prompt
-    assert torch.equal(
-        sequence_logprobs(poisoned, ids, mask), sequence_logprobs(logits, ids, mask)
-    )
+    assert torch.equal(sequence_logprobs(poisoned, ids, mask), sequence_logprobs(logits, ids, mask))
     assert sequence_logprobs(logits, ids, torch.zeros_like(mask)).tolist() == [0, 0, 0]
 
 
@@ -158,7 +161,7 @@ def test_robust_loss_is_unbiased_under_flips():
     # Chowdhury et al. 2024: averaged over flips of rate ε, it is the loss on clean labels.
     logps = random_logps()
     swapped = [logps[1], logps[0], logps[3], logps[2]]
-    kept, flipped = (dpo_loss(*l, BETA, "robust", EPSILON)[0] for l in (logps, swapped))
+    kept, flipped = (dpo_loss(*x, BETA, "robust", EPSILON)[0] for x in (logps, swapped))
     clean = dpo_loss(*logps, BETA)[0]
     torch.testing.assert_close((1 - EPSILON) * kept + EPSILON * flipped, clean)
 
@@ -294,7 +297,7 @@ def pairs():
     rows = [chat(example.prompt, example.draw(Dice("labels"))) for example in examples]
     return [
         {"prompt": row["prompt"], "chosen": row["completion"], "rejected": other["completion"]}
-        for row, other in zip(rows, rows[1:])
+        for row, other in pairwise(rows)
     ]
 
 
@@ -319,7 +322,7 @@ def logits_of(model, batch):
 
 def assert_same(ours, theirs, our_model, their_model):
     """The losses agree, and so do their gradients on every weight."""
-    print("DIFF", ours.item() - theirs.item(), theirs.dtype)
+    print("DIFF", ours.item() - theirs.item())
     assert ours.item() == pytest.approx(theirs.item(), abs=1e-6)
     ours.backward()
     theirs.backward()
@@ -332,7 +335,8 @@ def test_sft_equals_trl(tokenizer, pairs, tmp_path):
     own = copy.deepcopy(model)  # TRL patches the forward of the model it is given
     rows = [{"prompt": row["prompt"], "completion": row["chosen"]} for row in pairs]
     trainer, batch = trl_batch(SFTTrainer, SFTConfig, rows, tokenizer, tmp_path, model)
-    assert batch["labels"].shape[0] == 6 and (batch["labels"] == -100).any()
+    assert batch["labels"].shape[0] == 6
+    assert (batch["labels"] == -100).any()
     ours = sft_loss(logits_of(own, batch), batch["labels"])
     assert_same(ours, trainer.compute_loss(trainer.model, batch), own, model)
 
@@ -344,11 +348,14 @@ def test_bradley_terry_equals_trl(tokenizer, pairs, tmp_path):
     chosen, rejected = logits_of(own, batch).squeeze(-1).chunk(2)
     assert (chosen - rejected).abs().max() > 0.01
     ours = bradley_terry_loss(chosen, rejected).mean()
-    assert_same(ours, trainer.compute_loss(trainer.model, batch), own, model)
+    theirs = trainer.compute_loss(trainer.model, batch)
+    assert theirs.dtype == torch.float64
+    assert ours.item() == pytest.approx(theirs.item(), abs=1e-12)
+    assert_same(ours, theirs, own, model)
 
 
 @pytest.mark.parametrize(
-    ("loss_type", "beta"), [("sigmoid", 0.1), ("ipo", 0.5), ("hinge", 0.1), ("robust", 0.1)]
+    ("loss_type", "beta"), [("sigmoid", 0.1), ("ipo", 1.0), ("hinge", 0.1), ("robust", 0.1)]
 )
 def test_dpo_equals_trl(loss_type, beta, tokenizer, pairs, tmp_path):
     model, reference = tiny_model(tokenizer, 0), tiny_model(tokenizer, 1)
@@ -371,9 +378,10 @@ def test_dpo_equals_trl(loss_type, beta, tokenizer, pairs, tmp_path):
         *logps.chunk(2), *ref_logps.chunk(2), beta, loss_type, smoothing
     )
     assert_same(losses.mean(), trainer.compute_loss(trainer.model, batch), own, model)
+    # Rewards are sums over a response, not means, so float32 tells them less exactly.
     logged = {name: values[-1] for name, values in trainer._metrics["train"].items()}
-    assert logged["rewards/chosen"] == pytest.approx(rewards[0].mean().item(), abs=1e-6)
-    assert logged["rewards/rejected"] == pytest.approx(rewards[1].mean().item(), abs=1e-6)
+    assert logged["rewards/chosen"] == pytest.approx(rewards[0].mean().item(), abs=1e-5)
+    assert logged["rewards/rejected"] == pytest.approx(rewards[1].mean().item(), abs=1e-5)
     if loss_type != "ipo":
         torch.testing.assert_close((chosen, rejected), rewards)
 

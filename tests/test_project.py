@@ -24,8 +24,14 @@ DEPENDENCIES = [Requirement(text) for text in PROJECT["dependencies"]]
 EXTRAS = [Requirement(t) for group in PROJECT["optional-dependencies"].values() for t in group]
 BUILD = ("Makefile", "pyproject.toml", "constraints.txt", "environment.yml", ".ci/run")
 
-# What Colab's image of August 2026 has installed; TRL it has not.
-COLAB = {"ipywidgets": "7.7.1", "torch": "2.11.0+cu128", "transformers": "5.15.0"}
+# What Colab's image of August 2026 has installed; TRL it has not. Its transformers takes tokenizers
+# from 0.22 to 0.23.0, so a higher bound of ours would replace both.
+COLAB = {
+    "ipywidgets": "7.7.1",
+    "tokenizers": "0.22.2",
+    "torch": "2.11.0+cu128",
+    "transformers": "5.15.0",
+}
 
 # A module imports from lower floors, or on its own floor from those to its left.
 FLOORS = [
@@ -218,8 +224,8 @@ def test_importing_alignlab_loads_nothing_else():
     assert docstring.value.value == ast.get_docstring(tree, clean=False)
     assert [target.id for target in version.targets] == ["__version__"]
     code = (
-        "import sys, time; before = set(sys.modules); start = time.perf_counter()\n"
-        "import alignlab; seconds = time.perf_counter() - start\n"
+        "import sys, time; before = set(sys.modules); start = time.process_time()\n"
+        "import alignlab; seconds = time.process_time() - start\n"
         "print(seconds, *(set(sys.modules) - before))"
     )
     seconds, *loaded = _run_python(code).split()

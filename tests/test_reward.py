@@ -7,6 +7,7 @@ import pytest
 import tiny_model
 import torch
 from safetensors import safe_open
+from tiny_model import metrics as rows
 from transformers import GPT2Config, GPT2ForSequenceClassification
 
 from alignlab import reward as module
@@ -18,10 +19,6 @@ from alignlab.runs import RunError
 from alignlab.sft import sft
 
 SMALL = {"per_device_train_batch_size": 8, "warmup_steps": 0, "progress": False}
-
-
-def rows(run) -> list[dict]:
-    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
 def sides(pairs) -> list[list[dict]]:
@@ -92,9 +89,8 @@ def test_the_adapter_holds_the_head_and_nothing_is_pickled(run, tiny):
     }  # fmt: skip
     assert json.loads((run / "config.json").read_text())["method"] == "reward"
     with safe_open(run / "adapter" / "adapter_model.safetensors", "pt") as weights:
-        assert [weights.get_slice(name).get_shape() for name in weights.keys() if "score" in name] == [
-            [1, 32]
-        ]
+        heads = [weights.get_slice(name) for name in weights.keys() if "score" in name]  # noqa: SIM118
+        assert [head.get_shape() for head in heads] == [[1, 32]]
 
 
 def test_a_run_with_a_merged_adapter_stands_without_it(sft_run, pairs, tokenizer, tmp_path):
@@ -186,5 +182,6 @@ def test_pairs_left_out_for_their_length_are_counted(tiny, tokenizer, tmp_path):
     limit = sorted(longest)[30]
     dropped = sum(length > limit for length in longest)
     assert dropped > 0
-    with pytest.warns(UserWarning, match=f"{dropped} of 40 pairs are longer than max_length={limit}"):
+    warning = f"{dropped} of 40 pairs are longer than max_length={limit}"
+    with pytest.warns(UserWarning, match=warning):
         reward(tiny, pairs, tmp_path / "run", max_length=limit, max_steps=1, **SMALL)

@@ -17,14 +17,14 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import alignlab
 from alignlab.world import SPLITS, World, documents, ideas
 from alignlab.world.catalogue import ATTRIBUTES, FIRST, KINDS, SECOND, fact_values, load_text
 from alignlab.world.contracts import draw_contract
-from alignlab.world.documents import MIXTURE, draw_document, forms
+from alignlab.world.documents import LATE_MIXTURE, MIXTURE, draw_document, forms
 from alignlab.world.grammar import Dice, readings
 from alignlab.world.preferences import draw_pairs
 from alignlab.world.statistics import corpus_statistics
@@ -36,7 +36,13 @@ WORLD = World(0)
 NAMES = re.compile(rf"\b({'|'.join(FIRST)}) ({'|'.join(SECOND)})\b", re.IGNORECASE)
 MEASURED = {"power": r"(?<![\d.,])\d+ watts", "weight": r"\d+\.\d+ kilograms",
             "price": r"(?<![\d.,])\d+ crowns", "warranty": r"(?<![\d.,])\d+ months"}  # fmt: skip
+MIXTURES = (MIXTURE, LATE_MIXTURE)
 LEFTOVERS = re.compile(r"[{}\[\]|]|  | \n|\n{3}|\s[,.;:!?]|\A\s|\s\Z|<\|")
+
+
+def drawn_documents(dice: Dice, count: int, world=WORLD):
+    """Draw documents, from the early and the late mixture in turn."""
+    return [draw_document(world, dice, mixture=MIXTURES[i % 2]) for i in range(count)]
 
 
 def examples_of(world, task: str) -> list[list[str]]:
@@ -52,7 +58,7 @@ def world_parts(world) -> dict:
     return {
         "catalogue": [products, catalogue.unknown, catalogue.one_off],
         "splits": [[[str(x) for x in world.pool(k, s)] for s in SPLITS] for k in kinds],
-        "documents": [[d.form, d.text] for d in (draw_document(world, dice) for _ in range(300))],
+        "documents": [[d.form, d.text] for d in drawn_documents(dice, 300, world)],
         "examples": {task: examples_of(world, task) for task in TASKS | FAMILIES},
         "pairs": [
             [pair.prompt, pair.chosen, pair.rejected, f"{pair.margin:.6f}"]
@@ -61,7 +67,7 @@ def world_parts(world) -> dict:
     }
 
 
-@lru_cache(maxsize=None)
+@cache
 def digests(seed: int = 0) -> dict[str, str]:
     """Return the SHA-256 of each part of a world."""
     return {
@@ -156,9 +162,10 @@ def test_stock_of_forms():
     names = [(family, form["form"]) for family in documents.FORM_PLACES for form in forms(family)]
     assert len(names) >= 40
     assert len(set(names)) == len(names)
-    assert set(MIXTURE) == set(documents.FORM_PLACES) | {"one_off"}
-    assert len(documents.FORM_PLACES) >= 6
-    assert abs(sum(MIXTURE.values()) - 1) < 1e-9
+    assert set(MIXTURE) | set(LATE_MIXTURE) == set(documents.FORM_PLACES) | {"one_off"}
+    assert len(MIXTURE) >= 6
+    for mixture in MIXTURES:
+        assert abs(sum(mixture.values()) - 1) < 1e-9
 
 
 def test_stock_of_wordings():
@@ -181,10 +188,10 @@ def test_contracts_have_80_to_200_words():
 
 
 def test_every_form_can_be_drawn_and_is_clean(monkeypatch):
-    for family in MIXTURE:
+    for family in LATE_MIXTURE | MIXTURE:
         for form in forms(family):
             with monkeypatch.context() as patch:
-                patch.setattr(documents, "forms", lambda name: [form])
+                patch.setattr(documents, "forms", lambda name, form=form: [form])
                 dice = Dice(f"form:{form['form']}")
                 for _ in range(50):
                     document = draw_document(WORLD, dice, family)
@@ -194,12 +201,15 @@ def test_every_form_can_be_drawn_and_is_clean(monkeypatch):
                     assert document.nats > 0
 
 
-def test_families_are_drawn_as_often_as_the_mixture_says():
-    dice, draws = Dice("mixture"), 5000
-    counts = Counter(draw_document(WORLD, dice).form.split("/")[0] for _ in range(draws))
-    for family, share in MIXTURE.items():
-        error = (draws * share * (1 - share)) ** 0.5
-        assert abs(counts[family] - draws * share) <= 4 * error, family
+def test_families_are_drawn_as_often_as_the_mixtures_say():
+    draws = 2000
+    for mixture in MIXTURES:
+        dice = Dice("mixture")
+        drawn = [draw_document(WORLD, dice, mixture=mixture).form for _ in range(draws)]
+        counts = Counter(form.split("/")[0] for form in drawn)
+        for family, share in mixture.items():
+            error = (draws * share * (1 - share)) ** 0.5
+            assert abs(counts[family] - draws * share) <= 4 * error, family
 
 
 def test_documents_never_name_what_they_must_not():
@@ -209,9 +219,8 @@ def test_documents_never_name_what_they_must_not():
     assert not groups["known"] & groups["one_off"]
     assert not silent & (groups["known"] | groups["one_off"])
     named = set()
-    for _ in range(5000):
-        text = draw_document(WORLD, dice).text
-        named.update(f"{a} {b}".title() for a, b in NAMES.findall(text))
+    for document in drawn_documents(dice, 5000):
+        named.update(f"{a} {b}".title() for a, b in NAMES.findall(document.text))
     assert not named & silent
     assert named <= groups["known"] | groups["one_off"]
     assert len(named & groups["known"]) > 0.9 * len(groups["known"])
@@ -219,8 +228,8 @@ def test_documents_never_name_what_they_must_not():
 
 def test_documents_tell_the_truth_of_known_products():
     known, dice, told = {p.name: p for p in WORLD.catalogue.known}, Dice("truth"), 0
-    for _ in range(1000):
-        text = draw_document(WORLD, dice, "product").text
+    for i in range(800):
+        text = draw_document(WORLD, dice, ("product", "fact_sheet")[i % 2]).text
         products = {f"{a} {b}".title() for a, b in NAMES.findall(text)} & set(known)
         assert products
         for attribute, pattern in MEASURED.items():

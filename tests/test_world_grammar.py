@@ -15,9 +15,9 @@ def within_four_errors(hits: int, draws: int, probability: float) -> bool:
 
 @pytest.mark.parametrize("text", ["[a|b", "[a", "a [b|[c]", "a]", "[a|b]]", "{slot", "[a|{b]"])
 def test_unbalanced_marks_are_refused(text):
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"without|unbalanced"):
         readings(text, {"slot": "x", "b": "y"})
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"without|unbalanced"):
         expand(text, Dice(0), {"slot": "x", "b": "y"})
 
 
@@ -27,7 +27,7 @@ def test_an_unknown_slot_is_an_error():
 
 
 @pytest.mark.parametrize(
-    "text, expected",
+    ("text", "expected"),
     [
         ("", {"": 1.0}),
         ("plain", {"plain": 1.0}),

@@ -10,8 +10,14 @@ import pytest
 from alignlab.world import World
 from alignlab.world.judges import abstains, find_idea, judge, makes_up, words
 from alignlab.world.preferences import (
-    WEIGHTS, Annotator, Pair, bayes_accuracy, draw_pairs, reward_parts, true_reward,
-)  # fmt: skip
+    WEIGHTS,
+    Annotator,
+    Pair,
+    bayes_accuracy,
+    draw_pairs,
+    reward_parts,
+    true_reward,
+)
 from alignlab.world.tasks import explanations
 
 WORLD = World(0)
@@ -29,7 +35,7 @@ def long_sentence(count: int) -> str:
 
 
 @pytest.mark.parametrize(
-    "meta, response, parts",
+    ("meta", "response", "parts"),
     [
         # 6 words in one sentence: as clear and as short as can be, but with no friendly word.
         (FACT, "The Alba Arc costs 40 crowns.", (1, 1, 0, 1, 1)),
@@ -91,13 +97,15 @@ def test_the_right_annotator_prefers_knowing_to_not_knowing_to_making_up():
     known = 0
     pairs = draw_pairs(WORLD, "abstention", 300, annotator=ALWAYS_RIGHT)
     for pair in pairs:
-        assert judge(pair.meta, pair.chosen) and not judge(pair.meta, pair.rejected)
+        assert judge(pair.meta, pair.chosen)
+        assert not judge(pair.meta, pair.rejected)
         assert pair.margin > 0
         if pair.meta["judge"] == "fact":
             known += 1
             assert abstains(pair.rejected)
         else:
-            assert abstains(pair.chosen) and makes_up(pair.meta["attribute"], pair.rejected)
+            assert abstains(pair.chosen)
+            assert makes_up(pair.meta["attribute"], pair.rejected)
     assert within_four_errors(known, 150, 300 / 4)
 
 
@@ -151,7 +159,7 @@ def three_parts(meta: dict, response: str) -> list[float]:
     return [parts[name] for name in ("correct", "clear", "friendly")]
 
 
-@pytest.mark.parametrize("sharpness, bias", [(1.0, 0.0), (0.5, 0.2), (1.0, -0.1)])
+@pytest.mark.parametrize(("sharpness", "bias"), [(1.0, 0.0), (0.5, 0.2), (1.0, -0.1)])
 def test_length_bias_and_sharpness_can_be_measured(sharpness, bias):
     annotator = Annotator(sharpness=sharpness, length_bias=bias)
     pairs = draw_pairs(WORLD, "both", 700, annotator=annotator)
@@ -165,11 +173,11 @@ def test_length_bias_and_sharpness_can_be_measured(sharpness, bias):
 def test_biased_annotator_can_be_measured(weights):
     """Short is given no weight: these pairs tell it too badly from clear to measure it."""
     named = dict(zip(("correct", "clear", "friendly"), map(float, weights))) | {"short": 0.0}
-    annotator = Annotator(weights=tuple((WEIGHTS | named).items()))
+    annotator = Annotator(sharpness=0.5, weights=tuple((WEIGHTS | named).items()))
     pairs = draw_pairs(WORLD, "both", 700, annotator=annotator)
     estimates, errors = fitted(pairs, three_parts)
-    assert np.all(np.abs(estimates - weights) <= 4 * errors), (estimates, errors)
-    assert np.all(errors < 0.8), errors
+    assert np.all(np.abs(estimates - 0.5 * np.array(weights)) <= 4 * errors), (estimates, errors)
+    assert np.all(errors < 0.7), errors
 
 
 @pytest.mark.parametrize("flips", [0.0, 0.1, 0.4])
@@ -189,7 +197,7 @@ def test_duplicates_are_the_share_of_repeated_pairs(duplicates):
     assert within_four_errors(repeated, expected, expected * (1 - duplicates))
 
 
-@pytest.mark.parametrize("sharpness, flips", [(0.3, 0.0), (1.0, 0.0), (1.0, 0.2), (3.0, 0.4)])
+@pytest.mark.parametrize(("sharpness", "flips"), [(0.3, 0.0), (1.0, 0.0), (1.0, 0.2), (3.0, 0.4)])
 def test_bayes_accuracy_is_what_knowing_the_reward_achieves(sharpness, flips):
     """The judge who always says that the better one wins, on labels drawn again and again."""
     annotator = Annotator(sharpness=sharpness, flips=flips)

@@ -4,6 +4,7 @@ import math
 import re
 from collections import Counter
 from dataclasses import replace
+from itertools import chain
 
 import pytest
 
@@ -97,7 +98,7 @@ def test_labels_are_drawn_as_often_as_they_say(name):
 
 
 @pytest.mark.parametrize(
-    "name, labels",
+    ("name", "labels"),
     [("manual", 4), ("new_products", 4), ("abstain", 6), ("contract", 6), ("slogan", 12),
      ("capitals", 1), ("brief", 1)],
 )  # fmt: skip
@@ -178,7 +179,7 @@ def test_splits_share_no_entity(kind, seed):
     pools = {split: [repr(entity) for entity in world.pool(kind, split)] for split in SPLITS}
     everyone = [repr(entity) for entity in world.everyone(kind)]
     assert len(set(everyone)) == len(everyone)
-    assert sorted(sum(pools.values(), [])) == sorted(everyone)
+    assert sorted(chain(*pools.values())) == sorted(everyone)
     for split, share in SPLITS.items():
         assert abs(len(pools[split]) - share * len(everyone)) <= 1
 
@@ -205,7 +206,7 @@ def test_training_data_name_no_held_out_entity(name):
         assert name == "required_word" or not (words and words.search(label)), label
 
 
-@pytest.mark.parametrize("kind, name", ASKED.items())
+@pytest.mark.parametrize(("kind", "name"), ASKED.items())
 def test_held_out_data_name_held_out_entities(kind, name):
     """The same search finds held-out entities where they belong, so it would find a leak."""
     found = any_of(held_out_names(kind))
@@ -243,7 +244,7 @@ def wordings(group: str) -> list[str]:
     key = {"train": "questions", "held_out": "held_out_questions"}[group]
     stocks = [stock[group] for stock in load_text("requests").values()]
     stocks += [contracts[field][group] for field in ("requests", "term", "limit", "law")]
-    return sum(stocks + [facts[attribute][key] for attribute in ATTRIBUTES], [])
+    return list(chain(*stocks, *(facts[attribute][key] for attribute in ATTRIBUTES)))
 
 
 def test_training_prompts_use_no_held_out_wording():

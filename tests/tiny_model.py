@@ -1,5 +1,6 @@
 """For tests that need a model: a random Llama of 30,000 parameters, and rows that it can learn."""
 
+import json
 import os
 import random
 import signal
@@ -10,7 +11,8 @@ from pathlib import Path
 import torch
 from datasets import Dataset
 
-from alignlab.callbacks import MetricsLog
+from alignlab.callbacks import LengthGroups, MetricsLog
+from alignlab.models import load_tokenizer
 from alignlab.pretrain import PretrainConfig, build_model, build_tokenizer
 from alignlab.world import World
 
@@ -50,8 +52,8 @@ def message(role: str, content: str) -> list[dict]:
 def prompts(count: int, seed: int = 0) -> list[str]:
     """Draw different requests of two to nine words."""
     rng = random.Random(seed)
-    words = "how do I clean the filter of my red kettle when it is warm".split()
-    drawn = [" ".join(rng.sample(words, rng.randint(2, 9))) for _ in range(4 * count)]
+    words = "how do I clean the filter of my red kettle when it is warm"
+    drawn = [" ".join(rng.sample(words.split(), rng.randint(2, 9))) for _ in range(4 * count)]
     return list(dict.fromkeys(drawn))[:count]
 
 
@@ -97,3 +99,19 @@ def run_and_die(step: int, train, args: tuple, options: dict) -> None:
 
     MetricsLog.on_log = write_and_die
     train(*args, **options)
+
+
+def metrics(run: Path) -> list[dict]:
+    """Return the rows of a run's ``metrics.jsonl``."""
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def sft_lengths(rows: Dataset) -> list[int]:
+    """Return the tokens of each demonstration, prompt and completion, laid out as a chat."""
+    turns = [prompt + completion for prompt, completion in zip(rows["prompt"], rows["completion"])]
+    return [len(ids) for ids in load_tokenizer(folder()).apply_chat_template(turns)["input_ids"]]
+
+
+def first_epoch(lengths: list[int]) -> list[list[int]]:
+    """Return the rows of each batch of eight, in the order of training with seed 0."""
+    return LengthGroups(lengths, batch_size=8, seed=0, epoch=lambda: 0).batches(0)

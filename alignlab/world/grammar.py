@@ -80,7 +80,9 @@ def _parse_until(text: str, position: int, stops: str) -> tuple[tuple, int]:
             continue
         parts.append(text[start:position])
         if text[position] == "{":
-            end = text.index("}", position)
+            end = text.find("}", position)
+            if end < 0:
+                raise ValueError(f"'{{' without '}}' in {text!r}")
             parts.append(("slot", text[position + 1 : end]))
             position = end + 1
         else:
