@@ -36,7 +36,9 @@ def _training_flags(parser: argparse.ArgumentParser) -> None:
         help="train a LoRA adapter (the default)",
     )  # fmt: skip
     kind.add_argument("--full", dest="use_lora", action="store_false", help="train all weights")
-    parser.add_argument("--profile", default=None, help="tiny, t4 or gpu: the model and its settings")
+    parser.add_argument(
+        "--profile", default=None, help="tiny, t4 or gpu: the model and its settings"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of data order and adapters")
     parser.add_argument("--resume", action="store_true", help="go on from a run that was killed")
     parser.add_argument("--overwrite", action="store_true", help="replace the output folder")
@@ -81,7 +83,9 @@ def build_parser() -> argparse.ArgumentParser:
     verbs.choices["dpo"].add_argument("--loss-type", help="sigmoid, ipo, hinge, robust, ...")
     generate = verb("generate", "Generate a response for every prompt of a file.")
     generate.add_argument("--model", required=True, help=MODEL_HELP)
-    generate.add_argument("--prompts", type=Path, required=True, help="JSONL with 'prompt', or lines")
+    generate.add_argument(
+        "--prompts", type=Path, required=True, help="JSONL with 'prompt', or lines"
+    )
     generate.add_argument("--output", type=Path, required=True, help="JSONL to write")
     evaluate = verb("eval", "Score a model against the world's truth, on held-out cases.")
     evaluate.add_argument("--model", required=True, help=MODEL_HELP)
@@ -91,7 +95,9 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--json", type=Path, help="write the scores to this file too")
     compare = verb("compare", "Show the responses of several models side by side on one page.")
     compare.add_argument("models", nargs="+", metavar="RUN", help=MODEL_HELP)
-    compare.add_argument("--prompts", type=Path, required=True, help="JSONL with 'prompt', or lines")
+    compare.add_argument(
+        "--prompts", type=Path, required=True, help="JSONL with 'prompt', or lines"
+    )
     compare.add_argument("--html", type=Path, required=True, help="the page to write")
     for sampled in (generate, compare):
         sampled.add_argument("--temperature", type=float, default=0.0, help="0 takes the likeliest")
@@ -108,8 +114,10 @@ def trl_options(extra: list[str], config_class) -> dict:
     Raises:
         ValueError: an option that the config does not have, with the nearest that it has.
     """
-    options, known = {}, {field for field in config_class.__dataclass_fields__}
-    queue = [part for text in extra for part in (text.split("=", 1) if text[:2] == "--" else [text])]
+    options, known = {}, set(config_class.__dataclass_fields__)
+    queue = [
+        part for text in extra for part in (text.split("=", 1) if text[:2] == "--" else [text])
+    ]
     while queue:
         flag = queue.pop(0)
         name = flag.removeprefix("--").replace("-", "_")

@@ -7,15 +7,15 @@ from pathlib import Path
 import matplotlib
 
 matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402  (the backend must be chosen first)
+import matplotlib.pyplot as plt
 
-from alignlab import compare, plots  # noqa: E402
-from alignlab.data import preference_dataset, sft_dataset  # noqa: E402
-from alignlab.dpo import dpo  # noqa: E402
-from alignlab.evaluate import evaluate, format_scores  # noqa: E402
-from alignlab.models import load_model, load_tokenizer  # noqa: E402
-from alignlab.sft import sft  # noqa: E402
-from alignlab.world import World  # noqa: E402
+from alignlab import compare, plots
+from alignlab.data import preference_dataset, sft_dataset
+from alignlab.dpo import dpo
+from alignlab.evaluate import evaluate, format_scores
+from alignlab.models import load_model, load_tokenizer
+from alignlab.sft import sft
+from alignlab.world import World
 
 
 def demo(out: Path, seed: int = 0) -> dict:

@@ -71,7 +71,7 @@ def resolve(source: str | Path) -> Source:
         ModelError: a folder without weights, or with pickled weights only.
     """
     if str(source) == "tiny":
-        return Source(str(BUNDLED))
+        return Source("tiny")
     folder = Path(source)
     if not folder.exists():
         if folder.is_absolute() or str(source).startswith(".") or str(source).count("/") > 1:
@@ -110,7 +110,7 @@ def default_dtype(device: str) -> torch.dtype:
 
 def load_tokenizer(source: str | Path):
     """Load the tokenizer that belongs to a model, padding on the left, as generation needs."""
-    tokenizer = AutoTokenizer.from_pretrained(_base_path(resolve(source).base), padding_side="left")
+    tokenizer = AutoTokenizer.from_pretrained(base_path(resolve(source).base), padding_side="left")
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     if tokenizer.chat_template is None:
@@ -121,7 +121,11 @@ def load_tokenizer(source: str | Path):
     return tokenizer
 
 
-def _base_path(base: str) -> str:
+def base_path(base: str) -> str:
+    """Return what ``from_pretrained`` loads for the base of a ``Source``.
+
+    Runs on the bundled model keep the word ``"tiny"``, so that they outlive a move of the package.
+    """
     return str(BUNDLED) if base == "tiny" else base
 
 
@@ -146,7 +150,7 @@ def load_model(
     dtype = dtype or default_dtype(device)
     try:
         model = AutoModelForCausalLM.from_pretrained(
-            _base_path(found.base), dtype=dtype, use_safetensors=True
+            base_path(found.base), dtype=dtype, use_safetensors=True
         )
     except OSError as error:
         raise ModelError(f"{source}: cannot be loaded: {error}") from error

@@ -16,11 +16,19 @@ from trl.trainer.reward_trainer import suppress_seqcls_warning
 from alignlab import runs
 from alignlab.data import check_lengths
 from alignlab.evaluate import Score, wilson
-from alignlab.models import ModelError, Source, default_device, load_tokenizer, lora, resolve
+from alignlab.models import (
+    ModelError,
+    Source,
+    base_path,
+    default_device,
+    load_tokenizer,
+    lora,
+    resolve,
+)  # fmt: skip
 
 # The bundled recipe; any option of TRL's RewardConfig may take the place of the one here.
 RECIPE = {
-    "learning_rate": 5e-4,
+    "learning_rate": 2e-3,
     "num_train_epochs": 1,
     "per_device_train_batch_size": 16,
     "warmup_steps": 5,
@@ -116,7 +124,7 @@ def _classifier(source: Source, device: str):
     with suppress_seqcls_warning():  # "some weights are new" is what is wanted here
         try:
             model = AutoModelForSequenceClassification.from_pretrained(
-                source.base, num_labels=1, dtype=torch.float32, use_safetensors=True
+                base_path(source.base), num_labels=1, dtype=torch.float32, use_safetensors=True
             )
         except OSError as error:
             raise ModelError(f"{source.base}: cannot be loaded: {error}") from error

@@ -195,12 +195,10 @@ def train(trainer, part: Path, resume: bool = False) -> None:
 
 def _lengths(dataset: datasets.Dataset) -> list[int]:
     """Return the tokens of each row, of the longer response where there are two; [] if unknown."""
-    table = dataset.with_format("arrow")[:]
-    counts = {
-        name: list_value_length(table[name]).to_pylist()
-        for name in ("input_ids", "prompt_ids", "chosen_ids", "rejected_ids")
-        if name in table.column_names
-    }
+    names = ("input_ids", "prompt_ids", "chosen_ids", "rejected_ids")
+    table = dataset.select_columns([n for n in names if n in dataset.column_names])
+    table = table.with_format("arrow")[:]
+    counts = {name: list_value_length(table[name]).to_pylist() for name in table.column_names}
     prompts = counts.pop("prompt_ids", [0] * len(table))
     return [prompt + max(row) for prompt, *row in zip(prompts, *counts.values())] if counts else []
 

@@ -322,7 +322,6 @@ def logits_of(model, batch):
 
 def assert_same(ours, theirs, our_model, their_model):
     """The losses agree, and so do their gradients on every weight."""
-    print("DIFF", ours.item() - theirs.item())
     assert ours.item() == pytest.approx(theirs.item(), abs=1e-6)
     ours.backward()
     theirs.backward()

@@ -18,7 +18,7 @@ def copy(tmp_path):
 
 
 def test_tiny_is_the_bundled_model():
-    assert resolve("tiny") == Source(str(models.BUNDLED))
+    assert resolve("tiny") == Source("tiny")
 
 
 def test_a_folder_with_safetensors_is_a_model(copy):

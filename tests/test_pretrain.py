@@ -11,12 +11,17 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from alignlab.pretrain import (
-    PretrainConfig, build_model, build_optimizers, learning_rate_factor, pretrain,
+    PretrainConfig,
+    build_model,
+    build_optimizers,
+    learning_rate_factor,
+    pretrain,
 )  # fmt: skip
 
 TINY = PretrainConfig(
     vocab_size=512, hidden_size=32, layers=1, heads=2, intermediate_size=48, context=32,
-    batch_size=2, tokens=3840, early_tokens=1920, held_out_tokens=512, warmup_steps=5, save_seconds=0,
+    batch_size=2, tokens=3840, early_tokens=1920, held_out_tokens=512, warmup_steps=5,
+    save_seconds=0,
 )  # fmt: skip
 SCRIPT = """
 import json, sys
@@ -50,7 +55,8 @@ def test_killed_run_resumes_with_the_same_losses(tmp_path, monkeypatch):
     log = tmp_path / "cut.work" / "metrics.jsonl"
     limit = time.monotonic() + 240
     while not (checkpoint.exists() and log.exists() and log.read_text().count("\n") >= 2):
-        assert process.poll() is None and time.monotonic() < limit
+        assert process.poll() is None
+        assert time.monotonic() < limit
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.wait()

@@ -4,7 +4,7 @@
 preferences and judges are drawn from it, so what a model should know is never a guess.
 """
 
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from alignlab.world.catalogue import Catalogue, load_text
 from alignlab.world.grammar import Dice
@@ -13,7 +13,7 @@ SPLITS = {"train": 0.5, "validation": 0.15, "test": 0.35}
 IDEA_FILES = ("ideas_a", "ideas_b", "ideas_c", "ideas_d")
 
 
-@lru_cache(maxsize=None)
+@cache
 def ideas() -> tuple[dict, ...]:
     """Return the encyclopedia: every idea with its explanations in two registers."""
     return tuple(idea for name in IDEA_FILES for idea in load_text(name))

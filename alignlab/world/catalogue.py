@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from importlib.resources import files
 
 from alignlab.world.grammar import Dice
@@ -22,20 +22,21 @@ SECOND = (
     "Arc", "Beam", "Crest", "Dell", "Edge", "Fern", "Glow", "Heath", "Isle", "Jet", "Knoll", "Lark",
     "Moss", "North", "Oak", "Peak", "Quill", "Reed", "Star", "Tide", "Urn", "Vale", "Wave", "Yew",
     "Ash", "Birch", "Cove", "Dune", "Elm", "Finch", "Grove", "Hart", "Ivy", "Jade", "Kite", "Loom",
-    "Marsh", "Nest", "Orb", "Pine", "Rook", "Sage", "Thorn", "Vane", "Wren", "Brook", "Clay", "Dawn",
+    "Marsh", "Nest", "Orb", "Pine", "Rook", "Sage", "Thorn", "Vane", "Wren", "Brook", "Clay",
+    "Dawn",
 )  # fmt: skip
 ATTRIBUTES = (
     "warranty", "power", "colour", "weight", "town", "designer", "cleaning", "price",
 )  # fmt: skip
 
 
-@lru_cache(maxsize=None)
+@cache
 def load_text(name: str):
     """Return one of the world's hand-written text files, parsed (``load_text("facts")``)."""
     return json.loads((files("alignlab.world") / "text" / f"{name}.json").read_text("utf-8"))
 
 
-@lru_cache(maxsize=None)
+@cache
 def fact_values(attribute: str) -> tuple[str, ...]:
     """Return every value that a fact of this kind can have."""
     phrases = load_text("phrases")

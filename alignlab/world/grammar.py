@@ -7,9 +7,11 @@ alternatives, each equally likely (they nest), and ``{slot}`` for a value put in
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from functools import cache
+from types import MappingProxyType
 
 Slots = Mapping[str, str] | Callable[[str], str]
+NO_SLOTS: Slots = MappingProxyType({})
 
 
 class Dice:
@@ -46,12 +48,14 @@ class Dice:
         """Draw one key of ``weights`` in proportion to its weight."""
         total = math.fsum(weights.values())
         mark = self._random.random() * total
+        drawn = next(reversed(weights))  # where rounding leaves the mark beyond the last
         for name, weight in weights.items():
             mark -= weight
             if mark < 0:
+                drawn = name
                 break
-        self.nats -= math.log(weight / total)
-        return name
+        self.nats -= math.log(weights[drawn] / total)
+        return drawn
 
     def sample(self, options: Sequence, count: int) -> list:
         """Draw ``count`` different options in random order."""
@@ -63,7 +67,7 @@ class Dice:
         return self.sample(options, len(options))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _parse(text: str) -> tuple:
     """Turn marked text into nested parts: strings, ``("slot", name)``, ``("alt", options)``."""
     parts, position = _parse_until(text, 0, "")
@@ -104,7 +108,7 @@ def _lookup(slots: Slots, name: str) -> str:
     return slots(name) if callable(slots) else slots[name]
 
 
-def expand(text: str, dice: Dice, slots: Slots = {}) -> str:
+def expand(text: str, dice: Dice, slots: Slots = NO_SLOTS) -> str:
     """Draw one reading of marked text and fill its slots, from left to right."""
     out = []
 
@@ -121,7 +125,7 @@ def expand(text: str, dice: Dice, slots: Slots = {}) -> str:
     return "".join(out)
 
 
-def readings(text: str, slots: Slots = {}) -> dict[str, float]:
+def readings(text: str, slots: Slots = NO_SLOTS) -> dict[str, float]:
     """Return every reading of marked text with its exact probability."""
 
     def walk(parts) -> dict[str, float]:

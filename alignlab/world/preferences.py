@@ -12,7 +12,14 @@ from alignlab.world.catalogue import fact_values, load_text
 from alignlab.world.grammar import Dice, mixture
 from alignlab.world.judges import explains, find_idea, has_phrase, judge, split_sentences, words
 from alignlab.world.tasks import (
-    STYLES, Example, abstain, answers, abstentions, explain, explanations, manual,
+    STYLES,
+    Example,
+    abstain,
+    abstentions,
+    answers,
+    explain,
+    explanations,
+    manual,
 )  # fmt: skip
 
 WEIGHTS = {"correct": 3.0, "clear": 3.0, "friendly": 2.0, "short": 1.0, "safe": 3.0}
