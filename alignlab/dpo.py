@@ -48,8 +48,13 @@ def dpo(
 
     Returns:
         The run folder, complete.
+
+    Raises:
+        RunError: beta not above zero, or a run folder that cannot be begun (runs.begin).
     """
     options = RECIPE | options
+    if options["beta"] <= 0:
+        raise runs.RunError(f"beta is {options['beta']}; it must be above zero (0.1 is usual)")
     config = {
         "method": "dpo", "model": str(model), "data": data_name, "pairs": len(dataset),
         "base": resolve(model).base, "lora_rank": rank if use_lora else None, "seed": seed,

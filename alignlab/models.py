@@ -71,6 +71,8 @@ def resolve(source: str | Path) -> Source:
         ModelError: a folder without weights, or with pickled weights only.
     """
     if str(source) == "tiny":
+        if not BUNDLED.is_dir():
+            raise ModelError(f"{BUNDLED} is missing; build it: alignlab pretrain --output {BUNDLED}")
         return Source("tiny")
     folder = Path(source)
     if not folder.exists():

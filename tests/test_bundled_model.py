@@ -14,6 +14,7 @@ from alignlab.pretrain import PretrainConfig
 from alignlab.sft import sft
 from alignlab.world import World
 
+pytestmark = pytest.mark.bundled
 # Another evaluation seed than any that a recipe was chosen on; the split is "test".
 EVAL_SEED = 20
 

@@ -85,6 +85,7 @@ def test_doctor_reports_every_profile(capsys):
     assert report["machine"]["memory_gib"] > 0
 
 
+@pytest.mark.bundled
 def test_generate_writes_a_row_for_each_prompt(tmp_path):
     prompts, output = tmp_path / "prompts.txt", tmp_path / "out.jsonl"
     prompts.write_text("Explain rainbows.\n\nWhat is the sea?\n")

@@ -17,8 +17,13 @@ def copy(tmp_path):
     return shutil.copytree(tiny_model.folder(), tmp_path / "model")
 
 
-def test_tiny_is_the_bundled_model():
+def test_tiny_is_the_bundled_model(copy, monkeypatch):
+    monkeypatch.setattr(models, "BUNDLED", copy)
     assert resolve("tiny") == Source("tiny")
+    assert models.base_path("tiny") == str(copy)
+    monkeypatch.setattr(models, "BUNDLED", copy / "nowhere")
+    with pytest.raises(ModelError, match="alignlab pretrain"):
+        resolve("tiny")
 
 
 def test_a_folder_with_safetensors_is_a_model(copy):
