@@ -72,7 +72,7 @@ def resolve(source: str | Path) -> Source:
     """
     if str(source) == "tiny":
         if not BUNDLED.is_dir():
-            raise ModelError(f"{BUNDLED} is missing; build it: alignlab pretrain --output {BUNDLED}")
+            raise ModelError(f"no {BUNDLED}; build it: alignlab pretrain --output {BUNDLED}")
         return Source("tiny")
     folder = Path(source)
     if not folder.exists():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from alignlab.world import World
-from alignlab.world.judges import abstains, find_idea, judge, makes_up, words
+from alignlab.world.judges import abstains, find_idea, judge, makes_up
 from alignlab.world.preferences import (
     WEIGHTS,
     Annotator,
@@ -18,6 +18,7 @@ from alignlab.world.preferences import (
     reward_parts,
     true_reward,
 )
+from alignlab.world.statements import words
 from alignlab.world.tasks import explanations
 
 WORLD = World(0)

@@ -4,7 +4,7 @@
 preferences and judges are drawn from it, so what a model should know is never a guess.
 """
 
-from functools import cache, lru_cache
+from functools import cache
 
 from alignlab.world.catalogue import Catalogue, load_text
 from alignlab.world.grammar import Dice

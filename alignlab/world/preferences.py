@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from alignlab.world.catalogue import fact_values, load_text
 from alignlab.world.grammar import Dice, mixture
-from alignlab.world.judges import explains, find_idea, has_phrase, judge, split_sentences, words
+from alignlab.world.judges import explains, find_idea, judge
+from alignlab.world.statements import has_phrase, split_sentences, words
 from alignlab.world.tasks import (
     STYLES,
     Example,

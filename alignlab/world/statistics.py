@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from alignlab.world.judges import split_sentences, words
+from alignlab.world.statements import split_sentences, words
 
 # A piece with fewer words is a heading, a name or the number of a list item, not a sentence.
 SENTENCE_WORDS = 3

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 from alignlab.world.catalogue import ATTRIBUTES, Product, fact_values, load_text
 from alignlab.world.contracts import draw_contract
-from alignlab.world.documents import COUNT_WORDS
 from alignlab.world.grammar import Dice, combine, entropy, expand, mixture, readings
+from alignlab.world.slots import COUNT_WORDS
 
 # Shares of the styles in which the company's staff explain an idea.
 STYLES = {"technical": 0.5, "plain": 0.25, "friendly": 0.125, "friendliest": 0.125}
