@@ -12,8 +12,10 @@ from peft import PeftConfig, PeftModel
 
 from alignlab.generate import generate
 from alignlab.models import Source, load_model, load_tokenizer, resolve
+from alignlab.world.examples import Example
+from alignlab.world.instructions import FAMILIES
 from alignlab.world.preferences import WEIGHTS, true_reward
-from alignlab.world.tasks import FAMILIES, Example, draw_examples
+from alignlab.world.tasks import draw_examples
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,10 @@ import pyarrow
 from pyarrow import parquet
 
 from alignlab.world import SPLITS, World
+from alignlab.world.instructions import FAMILIES
 from alignlab.world.preferences import draw_pairs
 from alignlab.world.recipes import compared, labelled, preference_rows, sft_rows
-from alignlab.world.tasks import FAMILIES, TASKS, draw_examples
+from alignlab.world.tasks import TASKS, draw_examples
 
 SUFFIXES = (".json", ".jsonl", ".csv", ".parquet")
 HUB_ID = r"\w[\w.-]*(/[\w.-]+)?"

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from alignlab.generate import generate_ids
+from alignlab.world.examples import Example
+from alignlab.world.instructions import FAMILIES
 from alignlab.world.judges import judge, makes_up
 from alignlab.world.preferences import true_reward
-from alignlab.world.tasks import FAMILIES, Example, draw_examples
+from alignlab.world.tasks import draw_examples
 
 
 @dataclass(frozen=True)

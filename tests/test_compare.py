@@ -16,9 +16,9 @@ from alignlab.compare import Comparison, differing, respond, to_html, world_prom
 from alignlab.generate import generate
 from alignlab.models import load_model, load_tokenizer
 from alignlab.world import World
+from alignlab.world.instructions import FAMILIES
 from alignlab.world.preferences import true_reward
 from alignlab.world.statements import has_phrase
-from alignlab.world.tasks import FAMILIES
 
 HOSTILE = (
     "<script>alert(1)</script>",

@@ -14,8 +14,9 @@ from alignlab.evaluate import MEASURES, Score, bootstrap, measure_examples, true
 from alignlab.generate import generate_ids, render
 from alignlab.world import World
 from alignlab.world.grammar import Dice
+from alignlab.world.instructions import FAMILIES
 from alignlab.world.judges import find_idea
-from alignlab.world.tasks import FAMILIES, draw_examples, explanations
+from alignlab.world.tasks import draw_examples, explanations
 
 
 @pytest.fixture(scope="module")

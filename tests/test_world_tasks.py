@@ -11,7 +11,8 @@ import pytest
 from alignlab.world import SPLITS, World, ideas
 from alignlab.world.catalogue import ATTRIBUTES, fact_values, load_text
 from alignlab.world.grammar import Dice, readings
-from alignlab.world.tasks import FAMILIES, STYLES, TASKS, draw_examples, mean_entropy
+from alignlab.world.instructions import FAMILIES
+from alignlab.world.tasks import STYLES, TASKS, draw_examples, mean_entropy
 
 WORLD = World(0)
 IDEAS = {idea["name"]: idea for idea in ideas()}

@@ -9,19 +9,18 @@ import math
 from dataclasses import dataclass
 
 from alignlab.world.catalogue import fact_values, load_text
+from alignlab.world.examples import Example, answers
 from alignlab.world.grammar import Dice, mixture
 from alignlab.world.judges import explains, find_idea, judge
 from alignlab.world.statements import has_phrase, split_sentences, words
-from alignlab.world.tasks import (
+from alignlab.world.tasks import (  # fmt: skip
     STYLES,
-    Example,
     abstain,
     abstentions,
-    answers,
     explain,
     explanations,
     manual,
-)  # fmt: skip
+)
 
 WEIGHTS = {"correct": 3.0, "clear": 3.0, "friendly": 2.0, "short": 1.0, "safe": 3.0}
 

@@ -1,8 +1,9 @@
 """The two data sets of the bundled recipes: which tasks, and how many examples of each."""
 
+from alignlab.world.examples import Example
 from alignlab.world.grammar import Dice
 from alignlab.world.preferences import Annotator, draw_pairs
-from alignlab.world.tasks import Example, draw_examples
+from alignlab.world.tasks import draw_examples
 
 SFT_COUNTS = {
     "manual": 520,
