@@ -53,12 +53,11 @@ def build_tokenizer(world, vocab_size: int, documents: int = 30_000) -> PreTrain
     return fast
 
 
-def write_stream(path: Path, world, tokenizer, tokens: int, name: str, mixture: dict) -> dict:
+def write_stream(path: Path, world, tokenizer, tokens: int, name: str) -> dict:
     """Write ``tokens`` token ids of documents, each closed by the end token, as 16-bit integers.
 
     Args:
         name: which documents: another name draws others, the same name the same ones.
-        mixture: how often each family of document is drawn.
 
     Returns:
         Counts of documents, tokens and characters, and ``nats_per_token``: how surprising the
@@ -70,7 +69,7 @@ def write_stream(path: Path, world, tokenizer, tokens: int, name: str, mixture: 
     filled, documents, nats, characters = 0, 0, 0.0, 0
     with tqdm(total=tokens, unit="tok", unit_scale=True, desc=f"writing {name}") as bar:
         while filled < tokens:
-            batch = [draw_document(world, dice, mixture=mixture) for _ in range(512)]
+            batch = [draw_document(world, dice) for _ in range(512)]
             encoded = tokenizer([d.text for d in batch], add_special_tokens=False)["input_ids"]
             for document, ids in zip(batch, encoded):
                 ids = (ids + [tokenizer.eos_token_id])[: tokens - filled]
@@ -89,5 +88,5 @@ def write_stream(path: Path, world, tokenizer, tokens: int, name: str, mixture: 
         "documents": documents,
         "tokens": tokens,
         "characters": characters,
-        "nats_per_token": round(nats / max(1, tokens), 4),
+        "nats_per_token": round(nats / tokens, 4),
     }

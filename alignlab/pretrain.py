@@ -22,7 +22,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from alignlab.corpus import ASSISTANT, USER, build_tokenizer, write_stream
 from alignlab.world import World
-from alignlab.world.documents import LATE_MIXTURE, MIXTURE, draw_document
+from alignlab.world.documents import draw_document
 from alignlab.world.grammar import Dice
 from alignlab.world.statistics import corpus_statistics
 
@@ -39,12 +39,12 @@ class PretrainConfig:
     intermediate_size: int = 640
     context: int = 384
     batch_size: int = 12  # sequences a step
-    tokens: int = 24_422_400
-    early_tokens: int = 9_008_640  # of these, before reference works come in
+    tokens: int = 24_000_000
     held_out_tokens: int = 200_000
-    muon_lr: float = 0.01
-    adam_lr: float = 0.004
-    weight_decay: float = 0.05
+    # Higher rates blow up the attention logits: every head then looks at one token, for good.
+    muon_lr: float = 0.003
+    adam_lr: float = 0.003
+    weight_decay: float = 0.1
     warmup_steps: int = 100
     decay_share: float = 0.6  # last share of the run over which the learning rate falls to zero
     save_seconds: int = 300
@@ -123,15 +123,16 @@ class Pretraining:
         self.model = build_model(config).to(self.device)
         self.optimizers = build_optimizers(self.model, config)
         self.step = 0
-        names = ("train.bin", "train_late.bin")
-        self.stream = np.concatenate([np.fromfile(work / name, np.uint16) for name in names])
+        self.stream = np.fromfile(work / "train.bin", np.uint16)
         checkpoint = work / "checkpoint.safetensors"
         if checkpoint.exists():
             tensors = load_file(checkpoint, device=self.device)
             self.step = int(tensors.pop("step"))
             _load_state(self.model, self.optimizers, tensors)
-        # Compiling fuses the small operations on which a model of this size spends its time.
-        self.compiled_loss = torch.compile(self.loss)
+        # Compiling fuses the small operations on which a model of this size spends its time, and
+        # needs a C++ compiler on a CPU.
+        can_compile = self.device != "cpu" or shutil.which("g++") or shutil.which("clang++")
+        self.compiled_loss = torch.compile(self.loss) if can_compile else self.loss
 
     def loss(self, ids: torch.Tensor) -> torch.Tensor:
         """Return the mean next-token loss of ``ids``, ``(batch, context)``, in nats."""
@@ -231,15 +232,9 @@ def _prepare(work: Path, config: PretrainConfig, world: World) -> PreTrainedToke
     if not (work / "tokenizer.json").exists():
         build_tokenizer(world, config.vocab_size).save_pretrained(work)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(work)
-    early = min(config.early_tokens, config.tokens)
-    for name, size, mixture in (
-        ("held_out", config.held_out_tokens, LATE_MIXTURE),
-        ("train", early, MIXTURE),
-        ("train_late", config.tokens - early, LATE_MIXTURE),
-    ):
+    for name, size in (("held_out", config.held_out_tokens), ("train", config.tokens)):
         if not (work / f"{name}.json").exists():
-            path = work / f"{name}.bin"
-            stats = write_stream(path, world, tokenizer, size, name, mixture)
+            stats = write_stream(work / f"{name}.bin", world, tokenizer, size, name)
             (work / f"{name}.json").write_text(json.dumps(stats, indent=1))
     return tokenizer
 
@@ -252,10 +247,7 @@ def model_facts(work: Path, config: PretrainConfig, model, held_out_loss: float)
     return {
         "parameters": sum(p.numel() for p in model.parameters()),
         "settings": asdict(config),
-        **{
-            name: json.loads((work / f"{name}.json").read_text())
-            for name in ("train", "train_late", "held_out")
-        },
+        **{name: json.loads((work / f"{name}.json").read_text()) for name in ("train", "held_out")},
         "held_out_loss": round(held_out_loss, 4),
         "statistics_of_2000_documents": corpus_statistics(sample),
     }

@@ -24,7 +24,7 @@ import alignlab
 from alignlab.world import SPLITS, World, documents, ideas
 from alignlab.world.catalogue import ATTRIBUTES, FIRST, KINDS, SECOND, fact_values, load_text
 from alignlab.world.contracts import draw_contract
-from alignlab.world.documents import LATE_MIXTURE, MIXTURE, draw_document, forms
+from alignlab.world.documents import MIXTURE, draw_document, forms
 from alignlab.world.grammar import Dice, readings
 from alignlab.world.preferences import draw_pairs
 from alignlab.world.statistics import corpus_statistics
@@ -36,13 +36,12 @@ WORLD = World(0)
 NAMES = re.compile(rf"\b({'|'.join(FIRST)}) ({'|'.join(SECOND)})\b", re.IGNORECASE)
 MEASURED = {"power": r"(?<![\d.,])\d+ watts", "weight": r"\d+\.\d+ kilograms",
             "price": r"(?<![\d.,])\d+ crowns", "warranty": r"(?<![\d.,])\d+ months"}  # fmt: skip
-MIXTURES = (MIXTURE, LATE_MIXTURE)
 LEFTOVERS = re.compile(r"[{}\[\]|]|  | \n|\n{3}|\s[,.;:!?]|\A\s|\s\Z|<\|")
 
 
 def drawn_documents(dice: Dice, count: int, world=WORLD):
-    """Draw documents, from the early and the late mixture in turn."""
-    return [draw_document(world, dice, mixture=MIXTURES[i % 2]) for i in range(count)]
+    """Draw documents of all families."""
+    return [draw_document(world, dice) for _ in range(count)]
 
 
 def examples_of(world, task: str) -> list[list[str]]:
@@ -162,10 +161,9 @@ def test_stock_of_forms():
     names = [(family, form["form"]) for family in documents.FORM_PLACES for form in forms(family)]
     assert len(names) >= 40
     assert len(set(names)) == len(names)
-    assert set(MIXTURE) | set(LATE_MIXTURE) == set(documents.FORM_PLACES) | {"one_off"}
+    assert set(MIXTURE) == set(documents.FORM_PLACES) | {"one_off"}
     assert len(MIXTURE) >= 6
-    for mixture in MIXTURES:
-        assert abs(sum(mixture.values()) - 1) < 1e-9
+    assert abs(sum(MIXTURE.values()) - 1) < 1e-9
 
 
 def test_stock_of_wordings():
@@ -188,7 +186,7 @@ def test_contracts_have_80_to_200_words():
 
 
 def test_every_form_can_be_drawn_and_is_clean(monkeypatch):
-    for family in LATE_MIXTURE | MIXTURE:
+    for family in MIXTURE:
         for form in forms(family):
             with monkeypatch.context() as patch:
                 patch.setattr(documents, "forms", lambda name, form=form: [form])
@@ -201,15 +199,13 @@ def test_every_form_can_be_drawn_and_is_clean(monkeypatch):
                     assert document.nats > 0
 
 
-def test_families_are_drawn_as_often_as_the_mixtures_say():
-    draws = 2000
-    for mixture in MIXTURES:
-        dice = Dice("mixture")
-        drawn = [draw_document(WORLD, dice, mixture=mixture).form for _ in range(draws)]
-        counts = Counter(form.split("/")[0] for form in drawn)
-        for family, share in mixture.items():
-            error = (draws * share * (1 - share)) ** 0.5
-            assert abs(counts[family] - draws * share) <= 4 * error, family
+def test_families_are_drawn_as_often_as_the_mixture_says():
+    draws, dice = 4000, Dice("mixture")
+    drawn = [draw_document(WORLD, dice).form for _ in range(draws)]
+    counts = Counter(form.split("/")[0] for form in drawn)
+    for family, share in MIXTURE.items():
+        error = (draws * share * (1 - share)) ** 0.5
+        assert abs(counts[family] - draws * share) <= 4 * error, family
 
 
 def test_documents_never_name_what_they_must_not():

@@ -19,37 +19,25 @@ from alignlab.world.slots import (
     SloganSlots,
 )
 
-# How often each family of document is drawn. Many product papers tell of products that exist only
-# on that page: to predict them a model must learn to copy from what it has read.
+# How often each family of document is drawn. The papers and sheets of one-off products tell of
+# products that exist only on that page: to predict them a model must learn to copy from what it
+# has read. Reference works tell the facts without a story round them, so that each is met often.
 MIXTURE = {
-    "product": 0.29,
-    "one_off": 0.18,
-    "idea": 0.25,
-    "contract": 0.07,
-    "register": 0.06,
-    "refusal": 0.04,
-    "slogan": 0.03,
-    "category": 0.04,
-    "sentence": 0.03,
-    "dialogue": 0.01,
-}
-# Later in pre-training, reference works come in: the same facts without a story round them, so
-# that each is met more often.
-LATE_MIXTURE = {
     "product": 0.14,
-    "one_off": 0.09,
-    "idea": 0.10,
-    "contract": 0.06,
-    "register": 0.06,
-    "refusal": 0.03,
-    "slogan": 0.02,
-    "category": 0.04,
-    "sentence": 0.03,
-    "dialogue": 0.01,
-    "fact_sheet": 0.19,
-    "encyclopedia": 0.18,
+    "fact_sheet": 0.20,
+    "one_off": 0.07,
+    "copy_sheet": 0.14,
+    "idea": 0.07,
+    "encyclopedia": 0.12,
+    "contract": 0.07,
+    "register": 0.05,
+    "refusal": 0.02,
     "help_page": 0.03,
-    "slogan_book": 0.02,
+    "slogan": 0.02,
+    "slogan_book": 0.01,
+    "category": 0.03,
+    "sentence": 0.02,
+    "dialogue": 0.01,
 }
 # Which text file (and which key in it) holds the forms of each family.
 FORM_PLACES = {
@@ -63,6 +51,7 @@ FORM_PLACES = {
     "sentence": "sentences/forms",
     "dialogue": "phrases/dialogues",
     "fact_sheet": "reference_forms/fact_sheet",
+    "copy_sheet": "reference_forms/copy_sheet",
     "encyclopedia": "reference_forms/encyclopedia",
     "help_page": "reference_forms/help_page",
     "slogan_book": "reference_forms/slogan_book",
@@ -98,12 +87,10 @@ def forms(family: str) -> list[dict]:
     return stock[key[0]] if key else stock
 
 
-def draw_document(
-    world, dice: Dice, family: str | None = None, mixture: dict[str, float] = MIXTURE
-) -> Document:
-    """Draw one pre-training document, of a random family of ``mixture`` unless one is named."""
+def draw_document(world, dice: Dice, family: str | None = None) -> Document:
+    """Draw one pre-training document, of a random family unless one is named."""
     before = dice.nats
-    family = family or dice.weighted(mixture)
+    family = family or dice.weighted(MIXTURE)
     form = dice.choice(forms(family))
     text = expand(form["text"], dice, _slots(world, dice, family))
     return Document(f"{family}/{form['form']}", text, dice.nats - before)
@@ -112,7 +99,7 @@ def draw_document(
 def _slots(world, dice: Dice, family: str) -> CommonSlots:
     if family in ("product", "fact_sheet"):
         return ProductSlots(*dice.sample(world.everyone("products"), 2), dice, copy_only=False)
-    if family == "one_off":
+    if family in ("one_off", "copy_sheet"):
         one, two = dice.sample(world.catalogue.one_off, 2)
         products = make_product(one, dice), make_product(two, dice)
         return ProductSlots(*products, dice, copy_only=True)
