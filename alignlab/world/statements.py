@@ -122,10 +122,12 @@ def split_sentences(text: str) -> list[str]:
 
 
 def is_finished(text: str) -> bool:
+    """Say whether a text ends as a sentence does."""
     return text.rstrip("\"'").endswith((".", "!", "?"))
 
 
 def is_question(sentence: str) -> bool:
+    """Say whether a sentence asks something."""
     return sentence.rstrip("\"'").endswith("?")
 
 
