@@ -129,6 +129,9 @@ class Pretraining:
             tensors = load_file(checkpoint, device=self.device)
             self.step = int(tensors.pop("step"))
             _load_state(self.model, self.optimizers, tensors)
+        # Without it several threads add up an embedding's gradient in whatever order they come, and
+        # a resumed run would drift from one that was never killed.
+        torch.use_deterministic_algorithms(True, warn_only=True)
         # Compiling fuses the small operations on which a model of this size spends its time, and
         # needs a C++ compiler on a CPU.
         can_compile = self.device != "cpu" or shutil.which("g++") or shutil.which("clang++")
