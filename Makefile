@@ -30,7 +30,7 @@ lint: $(READY)  ## check style and formatting
 lab: $(READY)  ## open JupyterLab
 	$(BIN)/jupyter lab
 
-pretrain: $(READY)  ## rebuild the bundled base model in pretrain.work/model (two hours on two cores)
+pretrain: $(READY)  ## rebuild the bundled base model in pretrain.work/model (hours on two cores)
 	$(BIN)/alignlab pretrain --output pretrain.work/model
 
 $(READY): constraints.txt pyproject.toml

@@ -160,7 +160,7 @@ def draw_pairs(
     return pairs
 
 
-def bayes_accuracy(world, pairs: list[Pair], annotator: Annotator) -> float:
+def bayes_accuracy(pairs: list[Pair], annotator: Annotator) -> float:
     """Return the share of an annotator's labels that the best possible predictor gets right.
 
     Even a judge that knows the reward cannot foresee a noisy label: it is right with
