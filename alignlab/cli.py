@@ -4,8 +4,16 @@ import argparse
 import difflib
 import json
 import sys
+from dataclasses import fields
 from pathlib import Path
 
+from alignlab.options import RunOptions
+
+TRAINING = {
+    "sft": ("Fine-tune on demonstrations (supervised fine-tuning).", "SFTConfig"),
+    "dpo": ("Align to comparisons by direct preference optimization.", "DPOConfig"),
+    "reward": ("Train a reward model on comparisons.", "RewardConfig"),
+}
 EXAMPLES = {
     "demo": "alignlab demo --out demo",
     "pretrain": "alignlab pretrain --output my-model --tokens 24000000",
@@ -25,23 +33,28 @@ DATA_HELP = (
 
 
 def _training_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of a training run; one that is not given leaves no trace in the arguments."""
     parser.add_argument("--model", default=None, help=MODEL_HELP)
     parser.add_argument("--data", required=True, help=DATA_HELP)
     parser.add_argument("--output", required=True, type=Path, help="the run folder to write")
-    parser.add_argument("--max-steps", type=_positive, help="stop after so many steps")
-    parser.add_argument("--learning-rate", type=float, help="peak learning rate")
-    kind = parser.add_mutually_exclusive_group()
-    kind.add_argument(
-        "--lora", dest="use_lora", action="store_true", default=True,
-        help="train a LoRA adapter (the default)",
-    )  # fmt: skip
-    kind.add_argument("--full", dest="use_lora", action="store_false", help="train all weights")
     parser.add_argument(
         "--profile", default=None, help="tiny, t4 or gpu: the model and its settings"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of data order and adapters")
-    parser.add_argument("--resume", action="store_true", help="go on from a run that was killed")
-    parser.add_argument("--overwrite", action="store_true", help="replace the output folder")
+    parser.argument_default = argparse.SUPPRESS
+    parser.add_argument("--max-steps", type=_positive, help="stop after so many steps")
+    parser.add_argument("--learning-rate", type=float, help="peak learning rate")
+    for option in fields(RunOptions):
+        if not option.metadata:
+            continue
+        flag = option.metadata["flag"] or f"--{option.name}"
+        about, off = option.metadata["help"], option.metadata["off"]
+        if option.type is not bool:
+            parser.add_argument(flag, type=option.type, help=about)
+            continue
+        either = parser.add_mutually_exclusive_group()
+        either.add_argument(flag, dest=option.name, action="store_true", help=about)
+        if off:
+            either.add_argument(off[0], dest=option.name, action="store_false", help=off[1])
 
 
 def _positive(text: str) -> int:
@@ -72,15 +85,19 @@ def build_parser() -> argparse.ArgumentParser:
     pretrain.add_argument("--output", type=Path, required=True, help="the model folder to write")
     pretrain.add_argument("--tokens", type=_positive, help="how many tokens to train on")
     pretrain.add_argument("--seed", type=int, help="of the world and the weights")
-    trl = "\nAny option of trl.{} can be given by its name, for example --warmup-steps 20."
-    for name, text, config in (
-        ("sft", "Fine-tune on demonstrations (supervised fine-tuning).", "SFTConfig"),
-        ("dpo", "Align to comparisons by direct preference optimization.", "DPOConfig"),
-        ("reward", "Train a reward model on comparisons.", "RewardConfig"),
-    ):
-        _training_flags(verb(name, text + trl.format(config)))
+    for name, (text, config) in TRAINING.items():
+        text += f"\nAny option of trl.{config} can be given by its name, as in --warmup-steps 20."
+        _training_flags(verb(name, text))
     verbs.choices["dpo"].add_argument("--beta", type=float, help="strength of the KL leash")
     verbs.choices["dpo"].add_argument("--loss-type", help="sigmoid, ipo, hinge, robust, ...")
+    _asking_flags(verb)
+    doctor = verb("doctor", "Versions, device, memory, and what each profile would do here.")
+    doctor.add_argument("--json", action="store_true", help="machine-readable")
+    return parser
+
+
+def _asking_flags(verb) -> None:
+    """Add the verbs that let models answer."""
     generate = verb("generate", "Generate a response for every prompt of a file.")
     generate.add_argument("--model", required=True, help=MODEL_HELP)
     generate.add_argument(
@@ -103,9 +120,6 @@ def build_parser() -> argparse.ArgumentParser:
         sampled.add_argument("--temperature", type=float, default=0.0, help="0 takes the likeliest")
         sampled.add_argument("--max-new-tokens", type=_positive, default=128)
         sampled.add_argument("--seed", type=int, default=0)
-    doctor = verb("doctor", "Versions, device, memory, and what each profile would do here.")
-    doctor.add_argument("--json", action="store_true", help="machine-readable")
-    return parser
 
 
 def trl_options(extra: list[str], config_class) -> dict:
@@ -152,14 +166,12 @@ def _train(args, extra: list[str]) -> None:
     from alignlab.models import profile
 
     chosen = profile(args.profile)
-    options = chosen.options | trl_options(extra, Config)
-    for name in ("max_steps", "learning_rate", "beta", "loss_type"):
-        if getattr(args, name, None) is not None:
-            options[name] = getattr(args, name)
+    named = ("verb", "model", "data", "output", "profile")
+    given = {name: value for name, value in vars(args).items() if name not in named}
+    options = chosen.options | trl_options(extra, Config) | given
     folder = run(
-        args.model or chosen.model, read(args.data, seed=args.seed), args.output,
-        use_lora=args.use_lora, seed=args.seed, resume=args.resume, overwrite=args.overwrite,
-        data_name=args.data, **options,
+        args.model or chosen.model, read(args.data, seed=options.get("seed", RunOptions.seed)),
+        args.output, data_name=args.data, **options,
     )  # fmt: skip
     print(f"wrote {folder}")
 
@@ -240,10 +252,10 @@ def _doctor(args) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Run one verb; errors that a user can mend end in one line, without a traceback."""
     args, extra = build_parser().parse_known_args(argv)
-    if extra and args.verb not in ("sft", "dpo", "reward"):
+    if extra and args.verb not in TRAINING:
         build_parser().error(f"unknown arguments: {' '.join(extra)}")
     try:
-        if args.verb in ("sft", "dpo", "reward"):
+        if args.verb in TRAINING:
             _train(args, extra)
         else:
             globals()[f"_{args.verb}"](args)

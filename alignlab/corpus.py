@@ -8,6 +8,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from tqdm.auto import tqdm
 from transformers import PreTrainedTokenizerFast
 
+from alignlab.world.catalogue import FIRST, SECOND
 from alignlab.world.documents import draw_document
 from alignlab.world.grammar import Dice
 
@@ -26,13 +27,11 @@ CHAT_TEMPLATE = (
 def build_tokenizer(world, vocab_size: int, documents: int = 30_000) -> PreTrainedTokenizerFast:
     """Train a byte-level BPE tokenizer on sampled documents.
 
-    Digits stay single tokens, so that copying a number is copying its digits.
+    Every word of a product's name becomes one token, so that no name is easier than another.
     """
     dice = Dice(f"tokenizer:{world.seed}")
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(False)]
-    )
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(False)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
@@ -40,7 +39,8 @@ def build_tokenizer(world, vocab_size: int, documents: int = 30_000) -> PreTrain
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    texts = (draw_document(world, dice).text for _ in range(documents))
+    names = " ".join(("", *FIRST, *SECOND))
+    texts = (draw_document(world, dice).text + names * (i % 50 == 0) for i in range(documents))
     tokenizer.train_from_iterator(texts, trainer)
     fast = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
@@ -53,11 +53,14 @@ def build_tokenizer(world, vocab_size: int, documents: int = 30_000) -> PreTrain
     return fast
 
 
-def write_stream(path: Path, world, tokenizer, tokens: int, name: str) -> dict:
+def write_stream(
+    path: Path, world, tokenizer, tokens: int, name: str, curriculum: bool = False
+) -> dict:
     """Write ``tokens`` token ids of documents, each closed by the end token, as 16-bit integers.
 
     Args:
         name: which documents: another name draws others, the same name the same ones.
+        curriculum: begin with the documents that a model learns most from at first.
 
     Returns:
         Counts of documents, tokens and characters, and ``nats_per_token``: how surprising the
@@ -69,7 +72,8 @@ def write_stream(path: Path, world, tokenizer, tokens: int, name: str) -> dict:
     filled, documents, nats, characters = 0, 0, 0.0, 0
     with tqdm(total=tokens, unit="tok", unit_scale=True, desc=f"writing {name}") as bar:
         while filled < tokens:
-            batch = [draw_document(world, dice) for _ in range(512)]
+            progress = filled / tokens if curriculum else 1.0
+            batch = [draw_document(world, dice, progress=progress) for _ in range(256)]
             encoded = tokenizer([d.text for d in batch], add_special_tokens=False)["input_ids"]
             for document, ids in zip(batch, encoded):
                 ids = (ids + [tokenizer.eos_token_id])[: tokens - filled]

@@ -1,54 +1,31 @@
 """Data for training: rows of any usual format, checked, in TRL's conversational columns.
 
-A source is a local file (JSON, JSON Lines, CSV or Parquet, gzipped too), the id of a Hub data set,
-or ``world:TASK``. Whatever the format, out come ``prompt`` and ``completion``, or ``prompt``,
-``chosen`` and ``rejected``, each a list of ``{"role", "content"}``. Nothing is repaired and no row
-is dropped: the first bad one raises a DataError naming file, line, field and what was expected.
+A source is a local file or the id of a Hub data set (both are read in files.py), or ``world:TASK``.
+Whatever the format of its rows, out come ``prompt`` and ``completion``, or ``prompt``, ``chosen``
+and ``rejected``, each a list of ``{"role", "content"}``. Nothing is repaired and no row is dropped:
+the first bad one raises a DataError naming file, line, field and what was expected.
 """
 
-import csv
-import gzip
-import io
-import json
 import re
-import zlib
 from difflib import get_close_matches
 from itertools import takewhile
 from pathlib import Path
 
 import datasets
-import pyarrow
-from pyarrow import parquet
 
+from alignlab.files import DataError, file_rows, line_rows, located_rows, shown
+from alignlab.files import read_rows as read_rows
 from alignlab.world import SPLITS, World
 from alignlab.world.instructions import FAMILIES
 from alignlab.world.preferences import draw_pairs
 from alignlab.world.recipes import compared, labelled, preference_rows, sft_rows
 from alignlab.world.tasks import TASKS, draw_examples
 
-SUFFIXES = (".json", ".jsonl", ".csv", ".parquet")
-HUB_ID = r"\w[\w.-]*(/[\w.-]+)?"
 ROLES = ("system", "user", "assistant", "tool")
 SPEAKERS = {"Human": "user", "Assistant": "assistant"}
 WORLD_EXAMPLES = 500  # rows drawn for one task of the world; its mixtures have sizes of their own
 WORLD_SFT = ("sft", *TASKS, *FAMILIES)
 WORLD_PREFERENCES = ("preferences", "style", "abstention")
-
-
-class DataError(ValueError):
-    """Data that cannot be used: names the file, the row, the field and what was expected."""
-
-
-def read_rows(source: str | Path) -> list[dict]:
-    """Return the rows of a local file, as they stand there.
-
-    Args:
-        source: a ``.json``, ``.jsonl``, ``.csv`` or ``.parquet`` file; ``.gz`` may follow.
-
-    Raises:
-        DataError: no such file, an empty one, another kind, broken at some line, or not UTF-8.
-    """
-    return [row for _, row in _file_rows(Path(source))]
 
 
 def read_prompts(source: str | Path) -> list[str | list[dict]]:
@@ -61,7 +38,7 @@ def read_prompts(source: str | Path) -> list[str | list[dict]]:
         DataError: as ``read_rows``; also a row without a prompt.
     """
     prompts = []
-    for place, row in _file_rows(Path(source), otherwise=_line_rows):
+    for place, row in file_rows(Path(source), otherwise=line_rows):
         turns = _turns(row, "prompt", "user", place)
         prompts.append(turns if isinstance(row["prompt"], list) else row["prompt"])
     return prompts
@@ -138,31 +115,14 @@ def show_mask(tokenizer, row: dict) -> list[tuple[str, int]]:
 
 
 def _dataset(source, seed: int, split: str, world_names: tuple, formats: dict) -> datasets.Dataset:
-    path, source = Path(source), str(source)
+    source = str(source)
     if source.startswith("world:"):
         rows = _world_rows(source.removeprefix("world:"), seed, split, world_names)
-    elif re.fullmatch(HUB_ID, source) and not path.exists() and _suffix(path) not in SUFFIXES:
-        rows = _convert(_hub_rows(source, split), formats)
-    elif split != "train":
-        raise DataError(f"{source}: a file is one split, 'train'; it has no split {split!r}")
     else:
-        rows = _convert(_file_rows(path), formats)
+        rows = _convert(located_rows(source, split), formats)
     dataset = datasets.Dataset.from_list(rows)
     dataset.info.description = source  # for the messages of check_lengths
     return dataset
-
-
-def _hub_rows(source: str, split: str) -> list[tuple[str, dict]]:
-    try:
-        found = datasets.load_dataset(source, split=split)
-    except Exception as error:  # Hub, network and builder each raise errors of their own
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise DataError(
-            f"{source}: no file here, and as a Hub data set, split {split!r}: {reason}"
-        ) from error
-    if not len(found):
-        raise DataError(f"{source}, split {split!r}: empty; expected at least one row")
-    return [(f"{source}, row {number}", row) for number, row in enumerate(found, 1)]
 
 
 def _world_rows(name: str, seed: int, split: str, names: tuple[str, ...]) -> list[dict]:
@@ -183,86 +143,9 @@ def _world_rows(name: str, seed: int, split: str, names: tuple[str, ...]) -> lis
     return labelled(draw_examples(world, name, WORLD_EXAMPLES, split, seed=seed), f"{name}:{seed}")
 
 
-def _suffix(path: Path) -> str:
-    return Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
-
-
-def _file_rows(path: Path, otherwise=None) -> list[tuple[str, dict]]:
-    """Return each row with the place to name in a message; ``otherwise`` parses other suffixes."""
-    parse = dict(zip(SUFFIXES, (_json_rows, _json_rows, _csv_rows, _parquet_rows)))
-    parse = parse.get(_suffix(path), otherwise)
-    if parse is None:
-        raise DataError(f"{path}: expected a file named {', '.join(SUFFIXES)}, with .gz or without")
-    try:
-        data = path.read_bytes()
-        data = gzip.decompress(data) if path.suffix == ".gz" else data
-        located = [(f"{path}, {place}", row) for place, row in parse(data)] if data.strip() else []
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file") from error
-    except UnicodeDecodeError as error:
-        line, byte = error.object.count(b"\n", 0, error.start) + 1, error.object[error.start]
-        raise DataError(
-            f"{path}, line {line}: byte 0x{byte:02x} is not UTF-8; expected a file in UTF-8"
-        ) from error
-    except (OSError, EOFError, zlib.error, pyarrow.ArrowException) as error:
-        raise DataError(f"{path}: cannot be read: {error}") from error
-    except DataError as error:
-        raise DataError(f"{path}, {error}") from error
-    if not located:
-        raise DataError(f"{path}: empty; expected at least one row")
-    for place, row in located:
-        if not isinstance(row, dict):
-            raise DataError(f"{place}: {_shown(row)}; expected an object with named fields")
-    return located
-
-
-def _parquet_rows(data: bytes):
-    rows = parquet.read_table(io.BytesIO(data)).to_pylist()
-    return ((f"row {number}", row) for number, row in enumerate(rows, 1))
-
-
-def _csv_rows(data: bytes):
-    reader = csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)
-    try:
-        for row in reader:
-            if None in row:
-                raise DataError(f"line {reader.line_num}: more cells than the header has names")
-            breaks = sum(cell.count("\n") for cell in row.values() if cell)
-            yield f"line {reader.line_num - breaks}", row  # the line on which the record begins
-    except csv.Error as error:
-        raise DataError(f"line {reader.line_num}: broken CSV: {error}") from error
-
-
-def _line_rows(data: bytes):
-    lines = enumerate(data.decode("utf-8-sig").split("\n"), 1)
-    return ((f"line {n}", {"prompt": line.rstrip("\r")}) for n, line in lines if line.strip())
-
-
-def _json_rows(data: bytes):
-    text = data.decode("utf-8-sig")
-    array = text.lstrip().startswith("[")
-    # Not splitlines(): it also splits at U+2028, which may stand inside a JSON string.
-    for number, part in enumerate([text] if array else text.split("\n"), 1):
-        try:
-            value = json.loads(part) if part.strip() else None
-        except json.JSONDecodeError as error:
-            place = f"line {number + error.lineno - 1}, column {error.colno}"
-            raise DataError(
-                f"{place}: broken JSON ({error.msg}); expected an object a line, or one list of all"
-            ) from error
-        if array:
-            yield from ((f"row {n}", row) for n, row in enumerate(value, 1))
-        elif part.strip():
-            yield f"line {number}", value
-
-
-def _shown(value) -> str:
-    return json.dumps(value, default=str, ensure_ascii=False)[:60]
-
-
 def _text(value, where: str, empty: bool = False) -> str:
     if not isinstance(value, str):
-        raise DataError(f"{where}: {_shown(value)}; expected text")
+        raise DataError(f"{where}: {shown(value)}; expected text")
     if not (empty or value.strip()):
         raise DataError(f"{where}: empty; expected text")
     if any("\ud800" <= character <= "\udfff" for character in value):  # JSON can spell these
@@ -281,7 +164,7 @@ def _turns(row: dict, field: str, role: str, place: str) -> list[dict]:
     for number, message in enumerate(row[field], 1):
         here = f"{where}, message {number}"
         if not isinstance(message, dict) or message.get("role") not in ROLES:
-            raise DataError(f"{here}: {_shown(message)}; expected a role of {', '.join(ROLES)}")
+            raise DataError(f"{here}: {shown(message)}; expected a role of {', '.join(ROLES)}")
         content = _text(message.get("content"), f"{here}, content", empty=True)
         turns.append({"role": message["role"], "content": content})
     if not turns:
@@ -344,7 +227,7 @@ def _conversation(row: dict, field: str, place: str) -> list[dict]:
     start, *parts = re.split(r"\n\n(Human|Assistant): ?", row[field])
     if start or parts[:1] != ["Human"] or parts[-2] != "Assistant":
         raise DataError(
-            f"{place}, field {field!r}: {_shown(row[field])}; expected a prompt field, or a "
+            f"{place}, field {field!r}: {shown(row[field])}; expected a prompt field, or a "
             r"transcript from '\n\nHuman: ' to '\n\nAssistant: '"
         )
     return [{"role": SPEAKERS[who], "content": said} for who, said in zip(parts[::2], parts[1::2])]

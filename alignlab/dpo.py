@@ -2,14 +2,12 @@
 
 from pathlib import Path
 
-import torch
 from datasets import Dataset
-from peft import PeftModel
-from transformers import set_seed
 from trl import DPOConfig, DPOTrainer
 
 from alignlab import runs
-from alignlab.models import default_device, load_model, load_tokenizer, lora, resolve
+from alignlab.models import default_device, load_model, load_to_train, load_tokenizer, merged
+from alignlab.options import RunOptions
 
 # The bundled recipe; any option of TRL's DPOConfig may take the place of the one here.
 RECIPE = {
@@ -22,20 +20,7 @@ RECIPE = {
 }
 
 
-def dpo(
-    model: str | Path,
-    dataset: Dataset,
-    output: str | Path,
-    *,
-    use_lora: bool = True,
-    rank: int = 16,
-    seed: int = 0,
-    resume: bool = False,
-    overwrite: bool = False,
-    progress: bool = True,
-    data_name: str = "",
-    **options,
-) -> Path:
+def dpo(model: str | Path, dataset: Dataset, output: str | Path, **options) -> Path:
     """Align a model to comparisons (Rafailov et al. 2023, https://arxiv.org/abs/2305.18290).
 
     A run that was fine-tuned with LoRA goes on in the same adapter, and TRL keeps a frozen copy
@@ -44,47 +29,33 @@ def dpo(
     Args:
         model: ``"tiny"``, a run folder, a model folder or a Hub id; it is also the reference.
         dataset: rows with ``prompt``, ``chosen`` and ``rejected`` (see data.py).
-        options: any option of ``trl.DPOConfig`` (``beta``, ``loss_type``, ...).
+        output: the run folder to write.
+        options: of every run (``options.RunOptions``), or of ``trl.DPOConfig`` (``beta``,
+            ``loss_type``, ...).
 
     Returns:
         The run folder, complete.
 
     Raises:
-        RunError: beta not above zero, or a run folder that cannot be begun (runs.begin).
+        RunError: beta is not above zero; also as ``sft``.
+        ModelError: a model that cannot be loaded.
     """
-    options = RECIPE | options
-    if options["beta"] <= 0:
-        raise runs.RunError(f"beta is {options['beta']}; it must be above zero (0.1 is usual)")
-    config = {
-        "method": "dpo", "model": str(model), "data": data_name, "pairs": len(dataset),
-        "base": resolve(model).base, "lora_rank": rank if use_lora else None, "seed": seed,
-    } | options  # fmt: skip
-    device = default_device()
-    tokenizer = load_tokenizer(model)
-    with (
-        runs.writing(output, config, resume, overwrite) as part,
-        runs.quiet(not progress),
-    ):
-        set_seed(seed)
-        policy = load_model(
-            model, device=device, trainable=True, dtype=None if use_lora else torch.float32
-        )  # a full fine-tune's small updates would be lost in 16-bit weights
-        adapted = isinstance(policy, PeftModel)
-        reference = None if use_lora else load_model(model, device=device)
-        if adapted and not use_lora:
-            policy, reference = policy.merge_and_unload(), reference.merge_and_unload()
-            policy.requires_grad_(True)  # the adapter had frozen it
-        settings = runs.trainer_settings(
-            part, device, seed=seed, disable_tqdm=not progress, **options
-        )
+    run, settings = RunOptions.split(RECIPE | options)
+    if settings["beta"] <= 0:
+        raise runs.RunError(f"beta is {settings['beta']}; it must be above zero (0.1 is usual)")
+    config = runs.describe("dpo", model, dataset, output, run, settings)
+    device, tokenizer = default_device(), load_tokenizer(model)
+    with runs.writing(output, config, run) as part:
+        policy, adapter = load_to_train(model, device, run.use_lora, run.rank)
         trainer = DPOTrainer(
             model=policy,
-            ref_model=reference,
-            args=DPOConfig(**settings),
+            # With an adapter TRL has the reference in the same model.
+            ref_model=None if run.use_lora else merged(load_model(model, device)),
+            args=DPOConfig(**runs.trainer_settings(part, device, run, **settings)),
             train_dataset=dataset,
             processing_class=tokenizer,
-            peft_config=lora(rank) if use_lora and not adapted else None,
+            peft_config=adapter,
         )
-        runs.train(trainer, part, resume)
+        runs.train(trainer, part, run.resume)
         runs.save(trainer, part)
     return Path(output)

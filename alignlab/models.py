@@ -1,8 +1,10 @@
 """Load a base model, a run folder or a Hub model, and decide where and how it runs."""
 
+import contextlib
 import difflib
 import json
 import os
+import warnings
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -65,23 +67,36 @@ class Source:
 
 
 def resolve(source: str | Path) -> Source:
-    """Find the weights behind ``"tiny"``, a run folder, a model folder or a Hub id.
+    """Find the language model behind ``"tiny"``, a run folder, a model folder or a Hub id.
 
     Raises:
-        ModelError: a folder without weights, or with pickled weights only.
+        ModelError: as ``find_weights``; also a reward model.
+    """
+    if is_reward_model(source):
+        raise ModelError(
+            f"{source} is a reward model (a sequence classifier), not a language model; "
+            "alignlab.reward.load_reward_model loads it"
+        )
+    return find_weights(source)
+
+
+def find_weights(source: str | Path) -> Source:
+    """Find the weights of any model, a reward model too. Local folders become absolute paths.
+
+    Raises:
+        ModelError: a folder without weights, with pickled weights only, or whose base is missing.
     """
     if str(source) == "tiny":
         if not BUNDLED.is_dir():
             raise ModelError(f"no {BUNDLED}; build it: alignlab pretrain --output {BUNDLED}")
         return Source("tiny")
-    folder = Path(source)
-    if not folder.exists():
-        if folder.is_absolute() or str(source).startswith(".") or str(source).count("/") > 1:
+    if not Path(source).exists():
+        if Path(source).is_absolute() or str(source).startswith(".") or str(source).count("/") > 1:
             raise ModelError(f"{source}: no such folder; give 'tiny', a run, a model or a Hub id")
         return Source(str(source))
+    folder = Path(source).resolve()
     if (folder / "adapter").is_dir():
-        config = json.loads((folder / "config.json").read_text())
-        return Source(config["base"], folder / "adapter")
+        return Source(_base_of(folder), folder / "adapter")
     if (folder / "model").is_dir():
         return Source(str(folder / "model"))
     if list(folder.glob("*.safetensors")):
@@ -92,6 +107,36 @@ def resolve(source: str | Path) -> Source:
             "save the model with safetensors (save_pretrained does) and try again"
         )
     raise ModelError(f"{folder}: neither a run (adapter/ or model/) nor a model (*.safetensors)")
+
+
+def _base_of(run: Path) -> str:
+    """Return the base of a run with an adapter; a local one is named by its path from the run."""
+    base = run_config(run).get("base")
+    if base is None:
+        raise ModelError(f"{run / 'config.json'}: no field 'base', which names the adapter's model")
+    if not base.startswith(".."):
+        return base
+    if not (run / base).is_dir():
+        raise ModelError(
+            f"{run}: its base {os.path.normpath(run / base)} is not there; a run and the folder of "
+            "its base move together"
+        )
+    return str((run / base).resolve())
+
+
+def run_config(folder: str | Path) -> dict:
+    """Return the ``config.json`` of a run or a model folder, empty where there is none to read."""
+    try:
+        return json.loads((Path(folder) / "config.json").read_text())
+    except (OSError, json.JSONDecodeError):
+        return {}
+
+
+def is_reward_model(source: str | Path) -> bool:
+    """Say whether a folder is a run of ``reward`` or holds a sequence classifier."""
+    config = run_config(source)
+    kinds = config.get("architectures") or []
+    return config.get("method") == "reward" or any("SequenceClassif" in kind for kind in kinds)
 
 
 def default_device() -> str:
@@ -112,7 +157,8 @@ def default_dtype(device: str) -> torch.dtype:
 
 def load_tokenizer(source: str | Path):
     """Load the tokenizer that belongs to a model, padding on the left, as generation needs."""
-    tokenizer = AutoTokenizer.from_pretrained(base_path(resolve(source).base), padding_side="left")
+    base = base_path(find_weights(source).base)
+    tokenizer = AutoTokenizer.from_pretrained(base, padding_side="left")
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     if tokenizer.chat_template is None:
@@ -145,7 +191,7 @@ def load_model(
         trainable: whether the adapter may be trained on.
 
     Raises:
-        ModelError: nothing there that can be loaded safely.
+        ModelError: nothing there that can be loaded safely, or a reward model.
     """
     found = resolve(source)
     device = device or default_device()
@@ -158,8 +204,37 @@ def load_model(
         raise ModelError(f"{source}: cannot be loaded: {error}") from error
     model.to(device)
     if found.adapter:
-        model = PeftModel.from_pretrained(model, found.adapter, is_trainable=trainable)
+        with no_deprecations():
+            model = PeftModel.from_pretrained(model, found.adapter, is_trainable=trainable)
     return model if trainable else model.eval()
+
+
+def load_to_train(source: str | Path, device: str, use_lora: bool = True, rank: int = 16):
+    """Load a model to be trained, and the LoRA that TRL is to add to it.
+
+    A model with an adapter goes on in that adapter. Where all weights are trained it is merged, and
+    they are in float32: a full fine-tune's small updates would be lost in 16-bit weights.
+
+    Returns:
+        The model, and a ``LoraConfig`` or None.
+    """
+    model = load_model(source, device, None if use_lora else torch.float32, trainable=True)
+    if use_lora:
+        return model, None if isinstance(model, PeftModel) else lora(rank)
+    return merged(model).requires_grad_(True), None  # an adapter had frozen the weights
+
+
+def merged(model):
+    """Return a model with its adapter, where it has one, merged into its weights."""
+    return model.merge_and_unload() if isinstance(model, PeftModel) else model
+
+
+@contextlib.contextmanager
+def no_deprecations():
+    """Hide that PEFT and TRL use names which Transformers renames: nobody here can mend that."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`(is_)?gradient_checkpointing` is dep", FutureWarning)
+        yield
 
 
 def lora(rank: int = 16, alpha: int | None = None) -> LoraConfig:

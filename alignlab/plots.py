@@ -8,9 +8,15 @@ any colour vision tell apart; dashes and marker shapes say the same in black and
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import fill
 
+from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from matplotlib.path import Path as Curve
+from matplotlib.patheffects import withStroke
 
+from alignlab import concepts
 from alignlab.evaluate import Score
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#000000")
@@ -116,6 +122,83 @@ def score_table(scores_by_model: Mapping[str, Mapping[str, Score]], ax: Axes) ->
     ax.set_axisbelow(True)
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, frameon=False)
     return ax
+
+
+def concept_map(ax: Axes | None = None) -> Axes:
+    """Draw what to learn before what: a column for each chapter, an arrow for each direct step.
+
+    An arrow leads from what is learned before to what is learned after. It has the colour of the
+    column that it leaves, and passes other columns between their boxes.
+
+    Args:
+        ax: at least as large as in the figure made without it, or titles do not fit their boxes.
+    """
+    if ax is None:
+        ax = plt.figure(figsize=(17, 9), layout="constrained").add_subplot()
+    course = concepts.load()
+    places = concepts.places(course)
+    for column, chapter in enumerate(course.chapters):
+        ax.text(
+            column, -0.62, fill(f"{int(chapter.number)}  {chapter.title}", 21), ha="center",
+            va="bottom", fontsize=11.5, fontweight="bold", color=_column_colour(column),
+        )  # fmt: skip
+    for concept in course.concepts:
+        column, row = places[concept.id]
+        ax.add_patch(
+            FancyBboxPatch(
+                (column - _WIDTH / 2, row - _HEIGHT / 2), _WIDTH, _HEIGHT, gid=concept.id,
+                boxstyle="round,pad=0,rounding_size=0.06", facecolor="white", linewidth=1.4,
+                edgecolor=_column_colour(column), zorder=3,
+            )
+        )  # fmt: skip
+        title = fill(concept.title, 21, break_on_hyphens=False)
+        ax.text(column, row, title, ha="center", va="center", fontsize=10, zorder=4)
+    # The longest first: where arrows cross, the later one has a white rim.
+    steps = concepts.edges(course)
+    steps.sort(key=lambda step: places[step[0]][0] - places[step[1]][0])
+    for lane, (before, after) in enumerate(steps):
+        points = _arrow(places[before], places[after], list(places.values()), lane % 4 - 2)
+        ax.add_patch(
+            FancyArrowPatch(
+                path=Curve(points, [Curve.MOVETO] + [Curve.CURVE4] * (len(points) - 1)),
+                arrowstyle="-|>", mutation_scale=11, linewidth=1.4, shrinkA=0, shrinkB=0,
+                color=_column_colour(places[before][0]), zorder=2, gid=f"{before} {after}",
+                path_effects=[withStroke(linewidth=4, foreground="white")],
+            )
+        )  # fmt: skip
+    ax.set_xlim(-0.6, len(course.chapters) - 0.55)
+    ax.set_ylim(max(row for _, row in places.values()) + 0.4, -1.1)
+    ax.axis("off")
+    return ax
+
+
+_WIDTH, _HEIGHT = 0.75, 0.66  # of a concept's box; columns and rows are 1 apart
+
+
+def _column_colour(column: int) -> str:
+    return COLOURS[column % len(COLOURS)]
+
+
+def _arrow(
+    start: concepts.Point, end: concepts.Point, boxes: Sequence[concepts.Point], lane: int
+) -> list[tuple[float, float]]:
+    """Return the points of an arrow's cubic Bézier curves; ``lane`` keeps arrows in a gap apart."""
+    (column, row), (to_column, to_row) = start, end
+    left, right = column - _WIDTH / 2, column + _WIDTH / 2
+    if column == to_column and to_row == row + 1:
+        top, bottom = row + _HEIGHT / 2, to_row - _HEIGHT / 2
+        return [(column, y) for y in (top, top * 0.7 + bottom * 0.3, bottom - 0.01, bottom)]
+    if column == to_column:
+        bow, low = left - 0.1 - 0.02 * abs(to_row - row), row + _HEIGHT / 4
+        return [(left, low), (bow, low), (bow, to_row), (left, to_row)]
+    points = [(right, row)]
+    gaps = [(c, gap + 0.06 * lane) for c, gap in concepts.passages(start, end, boxes)]
+    for c, y in [*gaps, end]:
+        middle = (points[-1][0] + c - _WIDTH / 2) / 2
+        points += [(middle, points[-1][1]), (middle, y), (c - _WIDTH / 2, y)]
+        if c != to_column:
+            points += [(c, y), (c, y), (c + _WIDTH / 2, y)]
+    return points
 
 
 def _line(ax: Axes, metrics: Sequence[dict], key: str, label: str, place: int) -> None:

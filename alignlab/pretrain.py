@@ -1,8 +1,7 @@
 """Rebuild the bundled base model from the world's documents, from nothing.
 
 Three steps, each resumable: a tokenizer, a stream of tokens on disk, and the training run. The
-finished folder loads with ``AutoModelForCausalLM``. Matrices are trained by Muon (Jordan et al.
-2024, in ``torch.optim``), everything else by AdamW.
+finished folder loads with ``AutoModelForCausalLM``.
 """
 
 import json
@@ -21,6 +20,7 @@ from tqdm.auto import tqdm
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from alignlab.corpus import ASSISTANT, USER, build_tokenizer, write_stream
+from alignlab.initial import start_with_induction
 from alignlab.world import World
 from alignlab.world.documents import draw_document
 from alignlab.world.grammar import Dice
@@ -38,22 +38,23 @@ class PretrainConfig:
     heads: int = 4
     intermediate_size: int = 640
     context: int = 384
-    batch_size: int = 12  # sequences a step
-    tokens: int = 24_000_000
+    batch_size: int = 4  # sequences a step: many small steps pass the early plateaus sooner
+    tokens: int = 30_000_000
     held_out_tokens: int = 200_000
     # Higher rates blow up the attention logits: every head then looks at one token, for good.
-    muon_lr: float = 0.003
-    adam_lr: float = 0.003
+    learning_rate: float = 0.001
+    embedding_lr: float = 0.003
     weight_decay: float = 0.1
-    warmup_steps: int = 100
-    decay_share: float = 0.6  # last share of the run over which the learning rate falls to zero
+    max_grad_norm: float = 1.0
+    warmup_steps: int = 50
+    decay_share: float = 0.5  # last share of the run over which the learning rate falls to zero
     save_seconds: int = 300
 
 
 def build_model(config: PretrainConfig) -> LlamaForCausalLM:
-    """Return a randomly initialised Llama of the configured size."""
+    """Return a Llama of the configured size with its first weights."""
     torch.manual_seed(config.seed)
-    return LlamaForCausalLM(
+    model = LlamaForCausalLM(
         LlamaConfig(
             vocab_size=config.vocab_size,
             hidden_size=config.hidden_size,
@@ -61,27 +62,31 @@ def build_model(config: PretrainConfig) -> LlamaForCausalLM:
             num_hidden_layers=config.layers,
             num_attention_heads=config.heads,
             max_position_embeddings=1024,
+            attention_bias=True,
             tie_word_embeddings=True,
             bos_token_id=None,
             eos_token_id=0,
             pad_token_id=1,
         )
     )
+    start_with_induction(model, config.seed)
+    return model
 
 
-def build_optimizers(model, config: PretrainConfig) -> list[torch.optim.Optimizer]:
-    """Return Muon for the layers' matrices and AdamW for embeddings and gains."""
-    matrices, others = [], []
-    for name, parameter in model.named_parameters():
-        is_matrix = parameter.ndim == 2 and "embed" not in name
-        (matrices if is_matrix else others).append(parameter)
-    return [
-        torch.optim.Muon(
-            matrices, lr=config.muon_lr, weight_decay=config.weight_decay,
-            adjust_lr_fn="match_rms_adamw",
-        ),
-        torch.optim.AdamW(others, lr=config.adam_lr, betas=(0.9, 0.95), weight_decay=0.0),
-    ]  # fmt: skip
+def build_optimizer(model, config: PretrainConfig) -> torch.optim.AdamW:
+    """Return AdamW: a higher rate for embeddings, whose rows are met rarely, decay for matrices."""
+    embedding = model.get_input_embeddings().weight
+    inner = [p for p in model.parameters() if p is not embedding]
+    matrices, others = [p for p in inner if p.ndim == 2], [p for p in inner if p.ndim < 2]
+    return torch.optim.AdamW(
+        [
+            {"params": matrices, "lr": config.learning_rate, "weight_decay": config.weight_decay},
+            {"params": others, "lr": config.learning_rate, "weight_decay": 0.0},
+            {"params": [embedding], "lr": config.embedding_lr, "weight_decay": 0.0},
+        ],
+        betas=(0.9, 0.98),
+        fused=True,
+    )
 
 
 def learning_rate_factor(step: int, steps: int, config: PretrainConfig) -> float:
@@ -90,26 +95,24 @@ def learning_rate_factor(step: int, steps: int, config: PretrainConfig) -> float
     return min(1.0, (step + 1) / config.warmup_steps, (steps - step) / decay)
 
 
-def _state_tensors(model, optimizers) -> dict[str, torch.Tensor]:
+def _state_tensors(model, optimizer) -> dict[str, torch.Tensor]:
     tensors = {f"model.{name}": p.detach() for name, p in model.named_parameters()}
-    for i, optimizer in enumerate(optimizers):
-        for key, state in optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{i}.{key}.{n}": v.contiguous() for n, v in state.items()}
+    for key, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{key}.{n}": v.contiguous() for n, v in state.items()}
     return tensors
 
 
-def _load_state(model, optimizers, tensors: dict[str, torch.Tensor]) -> None:
+def _load_state(model, optimizer, tensors: dict[str, torch.Tensor]) -> None:
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             parameter.copy_(tensors[f"model.{name}"])
-    for i, optimizer in enumerate(optimizers):
-        state: dict = {}
-        for name, value in tensors.items():
-            if name.startswith(f"optimizer.{i}."):
-                _, _, key, slot = name.split(".")
-                state.setdefault(int(key), {})[slot] = value
-        groups = optimizer.state_dict()["param_groups"]
-        optimizer.load_state_dict({"state": state, "param_groups": groups})
+    state: dict = {}
+    for name, value in tensors.items():
+        if name.startswith("optimizer."):
+            _, key, slot = name.split(".")
+            state.setdefault(int(key), {})[slot] = value
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
 class Pretraining:
@@ -121,14 +124,15 @@ class Pretraining:
         self.fast_bf16 = has_fast_bf16(self.device)
         self.steps = config.tokens // (config.batch_size * config.context)
         self.model = build_model(config).to(self.device)
-        self.optimizers = build_optimizers(self.model, config)
+        self.optimizer = build_optimizer(self.model, config)
+        self.rates = [group["lr"] for group in self.optimizer.param_groups]
         self.step = 0
         self.stream = np.fromfile(work / "train.bin", np.uint16)
         checkpoint = work / "checkpoint.safetensors"
         if checkpoint.exists():
             tensors = load_file(checkpoint, device=self.device)
             self.step = int(tensors.pop("step"))
-            _load_state(self.model, self.optimizers, tensors)
+            _load_state(self.model, self.optimizer, tensors)
         # Without it several threads add up an embedding's gradient in whatever order they come, and
         # a resumed run would drift from one that was never killed.
         torch.use_deterministic_algorithms(True, warn_only=True)
@@ -152,21 +156,20 @@ class Pretraining:
     def save(self) -> None:
         """Write the checkpoint; a kill at any moment leaves the old one or the new one."""
         part = self.work / "checkpoint.part"
-        tensors = _state_tensors(self.model, self.optimizers)
+        tensors = _state_tensors(self.model, self.optimizer)
         save_file(tensors | {"step": torch.tensor(self.step)}, part)
         os.replace(part, self.work / "checkpoint.safetensors")
 
     def train_step(self) -> torch.Tensor:
         """Take one optimizer step and return its loss."""
         factor = learning_rate_factor(self.step, self.steps, self.config)
-        rates = (self.config.muon_lr, self.config.adam_lr)
         loss = self.compiled_loss(self.batch(self.step, self.stream))
         loss.backward()
-        for optimizer, rate in zip(self.optimizers, rates):
-            for group in optimizer.param_groups:
-                group["lr"] = rate * factor
-            optimizer.step()
-            optimizer.zero_grad()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.max_grad_norm)
+        for group, rate in zip(self.optimizer.param_groups, self.rates):
+            group["lr"] = rate * factor
+        self.optimizer.step()
+        self.optimizer.zero_grad()
         self.step += 1
         return loss.detach()
 
@@ -189,7 +192,9 @@ class Pretraining:
                     log.write(json.dumps({"step": self.step, "loss": value}) + "\n")
                     bar.set_postfix(loss=f"{value:.3f}")
                     if not math.isfinite(value):
-                        raise ValueError(f"the loss is {value} at step {self.step}; lower muon_lr")
+                        raise ValueError(
+                            f"the loss is {value} at step {self.step}; lower learning_rate"
+                        )
                 if time.monotonic() - saved > self.config.save_seconds:
                     self.save()
                     saved = time.monotonic()
@@ -237,7 +242,9 @@ def _prepare(work: Path, config: PretrainConfig, world: World) -> PreTrainedToke
     tokenizer = PreTrainedTokenizerFast.from_pretrained(work)
     for name, size in (("held_out", config.held_out_tokens), ("train", config.tokens)):
         if not (work / f"{name}.json").exists():
-            stats = write_stream(work / f"{name}.bin", world, tokenizer, size, name)
+            stats = write_stream(
+                work / f"{name}.bin", world, tokenizer, size, name, curriculum=name == "train"
+            )
             (work / f"{name}.json").write_text(json.dumps(stats, indent=1))
     return tokenizer
 

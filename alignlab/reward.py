@@ -1,6 +1,5 @@
 """Reward models through TRL: train on comparisons, score responses, measure held-out accuracy."""
 
-import json
 import shutil
 import warnings
 from collections.abc import Sequence
@@ -9,7 +8,7 @@ from pathlib import Path
 import torch
 from datasets import Dataset
 from peft import PeftConfig, PeftModel
-from transformers import AutoModelForSequenceClassification, set_seed
+from transformers import AutoModelForSequenceClassification
 from trl import RewardConfig, RewardTrainer
 from trl.trainer.reward_trainer import suppress_seqcls_warning
 
@@ -21,10 +20,15 @@ from alignlab.models import (
     Source,
     base_path,
     default_device,
+    find_weights,
+    is_reward_model,
     load_tokenizer,
     lora,
+    no_deprecations,
     resolve,
+    run_config,
 )  # fmt: skip
+from alignlab.options import RunOptions
 
 # The bundled recipe; any option of TRL's RewardConfig may take the place of the one here.
 RECIPE = {
@@ -36,20 +40,7 @@ RECIPE = {
 }
 
 
-def reward(
-    model: str | Path,
-    dataset: Dataset,
-    output: str | Path,
-    *,
-    use_lora: bool = True,
-    rank: int = 16,
-    seed: int = 0,
-    resume: bool = False,
-    overwrite: bool = False,
-    progress: bool = True,
-    data_name: str = "",
-    **options,
-) -> Path:
+def reward(model: str | Path, dataset: Dataset, output: str | Path, **options) -> Path:
     """Train a model to give one number to a response, from comparisons (Bradley and Terry 1952).
 
     A new head reads the last token's state. Its weights are in float32 on every device, since
@@ -60,57 +51,47 @@ def reward(
         model: ``"tiny"``, a run folder (SFT), a model folder or a Hub id.
         dataset: rows with ``prompt``, ``chosen`` and ``rejected`` (see data.py).
         output: the run folder to write.
-        use_lora: train a LoRA adapter of this ``rank`` and the head, or all weights.
-        options: any option of ``trl.RewardConfig``.
+        options: of every run (``options.RunOptions``; the head is trained in any case), or of
+            ``trl.RewardConfig``.
 
     Returns:
         The run folder, complete.
+
+    Raises:
+        RunError: the model is a reward model already; also as ``sft``.
+        DataError: a prompt that leaves no room for a response (``data.check_lengths``).
+        ModelError: a model that cannot be loaded.
     """
-    options = RECIPE | options
-    source = resolve(model)
-    if _method(model) == "reward":
+    if is_reward_model(model):
         raise runs.RunError(f"{model} is a reward model already; start from a language model")
-    config = {
-        "method": "reward", "model": str(model), "data": data_name, "pairs": len(dataset),
-        "base": source.base, "lora_rank": rank if use_lora else None, "seed": seed,
-    } | options  # fmt: skip
-    tokenizer = load_tokenizer(model)
-    if options["max_length"]:
-        check_lengths(dataset, tokenizer, options["max_length"])
-    device = default_device()
-    with (
-        runs.writing(output, config, resume, overwrite) as part,
-        runs.quiet(not progress),
-    ):
-        set_seed(seed)  # the head is drawn at random
-        settings = runs.trainer_settings(
-            part, device, seed=seed, disable_tqdm=not progress, **options
-        )
+    run, settings = RunOptions.split(RECIPE | options)
+    config = runs.describe("reward", model, dataset, output, run, settings)
+    source, device, tokenizer = resolve(model), default_device(), load_tokenizer(model)
+    if settings["max_length"]:
+        check_lengths(dataset, tokenizer, settings["max_length"])
+    with runs.writing(output, config, run) as part:
         trainer = RewardTrainer(
             model=_classifier(source, device),
-            args=RewardConfig(**settings),
+            args=RewardConfig(**runs.trainer_settings(part, device, run, **settings)),
             train_dataset=dataset,
             processing_class=tokenizer,
-            peft_config=_head_and_lora(rank) if use_lora else None,
+            peft_config=_head_and_lora(run.rank) if run.use_lora else None,
         )
-        if dropped := len(dataset) - len(trainer.train_dataset):
-            warnings.warn(
-                f"{dropped} of {len(dataset)} pairs are longer than max_length="
-                f"{options['max_length']} tokens, and TRL leaves them out",
-                stacklevel=2,
-            )
-        runs.train(trainer, part, resume)
+        _warn_of_dropped(dataset, trainer)
+        runs.train(trainer, part, run.resume)
         runs.save(trainer, part)
-        if use_lora and source.adapter and trainer.is_world_process_zero():
+        if run.use_lora and source.adapter and trainer.is_world_process_zero():
             shutil.copytree(source.adapter, part / "start", dirs_exist_ok=True)
     return Path(output)
 
 
-def _method(source: str | Path) -> str | None:
-    try:
-        return json.loads((Path(source) / "config.json").read_text()).get("method")
-    except (OSError, json.JSONDecodeError):
-        return None
+def _warn_of_dropped(dataset: Dataset, trainer: RewardTrainer) -> None:
+    if dropped := len(dataset) - len(trainer.train_dataset):
+        warnings.warn(
+            f"{dropped} of {len(dataset)} pairs are longer than max_length="
+            f"{trainer.args.max_length} tokens, and TRL leaves them out",
+            stacklevel=3,
+        )
 
 
 def _head_and_lora(rank: int):
@@ -131,7 +112,9 @@ def _classifier(source: Source, device: str):
     if source.adapter:
         config = PeftConfig.from_pretrained(source.adapter)
         config.task_type = None  # made for text generation, which a model with this head lacks
-        model = PeftModel.from_pretrained(model, source.adapter, config=config).merge_and_unload()
+        with no_deprecations():
+            model = PeftModel.from_pretrained(model, source.adapter, config=config)
+        model = model.merge_and_unload()
     return model.to(device).requires_grad_(True)  # an adapter had frozen it
 
 
@@ -143,14 +126,15 @@ def load_reward_model(run: str | Path, device: str | None = None):
     Raises:
         ModelError: no run of ``reward``.
     """
-    if _method(run) != "reward":
+    if run_config(run).get("method") != "reward":
         raise ModelError(f"{run}: not a reward model; `alignlab reward` trains one")
     device = device or default_device()
-    source = resolve(run)
+    source = find_weights(run)
     if source.adapter:
         start = Path(run) / "start"
         model = _classifier(Source(source.base, start if start.is_dir() else None), device)
-        model = PeftModel.from_pretrained(model, source.adapter).merge_and_unload()
+        with no_deprecations():
+            model = PeftModel.from_pretrained(model, source.adapter).merge_and_unload()
     else:
         model = _classifier(source, device)
     model.config.get_text_config().pad_token_id = load_tokenizer(run).pad_token_id

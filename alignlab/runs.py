@@ -8,12 +8,12 @@ never leaves the ``.part`` folder and is removed at the end.
 """
 
 import contextlib
+import hashlib
 import json
 import math
 import os
 import platform
 import shutil
-import warnings
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -25,11 +25,17 @@ from accelerate import PartialState
 from peft import PeftModel
 from pyarrow.compute import list_value_length
 from safetensors import SafetensorError
-from transformers import PrinterCallback, ProgressCallback
+from transformers import PrinterCallback, ProgressCallback, set_seed
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+from transformers.utils import hub
 
 from alignlab.callbacks import Checkpoints, LengthGroups, MetricsLog, ProgressBar
-from alignlab.models import default_dtype
+from alignlab.models import default_device, default_dtype, no_deprecations, resolve, run_config
+from alignlab.options import RunOptions
+
+# TRL's trainers report themselves to the Hub, also where all else is local. The environment's
+# HF_HUB_DISABLE_TELEMETRY is read once, and a notebook may have imported the libraries before.
+hub.constants.HF_HUB_DISABLE_TELEMETRY = True
 
 
 class RunError(ValueError):
@@ -52,20 +58,60 @@ def environment() -> dict:
     }
 
 
+def describe(method: str, model, dataset, output, run: RunOptions, settings: dict) -> dict:
+    """Return the ``config.json`` of a run: all that is needed to repeat it.
+
+    A local model is named by its path from the run folder, so that folders which move together
+    find each other again. ``rows`` is a digest of the data, by which a resumed run knows them.
+
+    Args:
+        method: ``"sft"``, ``"dpo"`` or ``"reward"``.
+        model, dataset, output: what the run function was given.
+        run, settings: its options, as divided by ``RunOptions.split``.
+
+    Raises:
+        ModelError: as ``models.resolve``.
+    """
+    return {
+        "method": method,
+        "model": _named(model, output),
+        "data": run.data_name,
+        "pairs" if "chosen" in dataset.column_names else "examples": len(dataset),
+        "rows": _digest(dataset),
+        "base": _named(resolve(model).base, output),
+        "lora_rank": run.rank if run.use_lora else None,
+        "seed": run.seed,
+    } | settings
+
+
+def _named(model: str | Path, output: str | Path) -> str:
+    if str(model) == "tiny" or not Path(model).exists():
+        return str(model)
+    return Path(os.path.relpath(Path(model).resolve(), Path(output).resolve())).as_posix()
+
+
+def _digest(dataset: datasets.Dataset) -> str:
+    found = hashlib.sha256()
+    for row in dataset.with_format(None):
+        found.update(json.dumps(row, sort_keys=True, default=str).encode() + b"\n")
+    return f"sha256:{found.hexdigest()}"
+
+
 @contextlib.contextmanager
-def writing(
-    output: str | Path, config: dict, resume: bool = False, overwrite: bool = False
-) -> Iterator[Path]:
+def writing(output: str | Path, config: dict, run: RunOptions) -> Iterator[Path]:
     """Give the folder in which a run is built, and make it the run when the block ends well.
 
-    A block that fails leaves no run, and of the ``.part`` folder only what can be resumed.
+    In the block random numbers are seeded and, where the run shows no bars, the libraries are
+    quiet. A block that fails leaves no run, and of the ``.part`` folder only what can be resumed.
 
     Raises:
         RunError: as ``begin`` does, or the run cannot be written (a full disk).
     """
-    part = begin(output, config, resume, overwrite)
+    part = begin(output, config, run.resume, run.overwrite)
     try:
-        yield part
+        with quiet(not run.progress):
+            set_seed(run.seed)
+            yield part
         finish(part, output)
     except BaseException as error:
         resumable = not isinstance(error, RunError) and last_checkpoint(part)
@@ -83,7 +129,7 @@ def begin(output: str | Path, config: dict, resume: bool = False, overwrite: boo
 
     Raises:
         RunError: the output exists already, is no run that could be replaced, or a resumed run was
-            begun with other settings.
+            begun with other settings or rows.
     """
     output = Path(output)
     part = output.with_name(output.name + ".part")
@@ -92,14 +138,17 @@ def begin(output: str | Path, config: dict, resume: bool = False, overwrite: boo
     if output.exists() and not (output / "config.json").is_file():
         raise RunError(f"{output} is no run, so it is not overwritten; choose another folder")
     config = json.loads(json.dumps(config, default=str))
-    begun = _settings(part) if resume else None
-    if begun is not None:
+    begun = run_config(part) if resume else {}  # empty where it was killed before it had begun
+    if begun:
         changed = sorted(k for k in config.keys() | begun.keys() if config.get(k) != begun.get(k))
         if changed:
-            raise RunError(f"cannot resume {output}: begun with other {', '.join(changed)}")
-    processes = PartialState()
+            raise RunError(
+                f"cannot resume {output}: begun with other {', '.join(changed)}; "
+                f"{part / 'config.json'} says which, or start anew without resume"
+            )
+    processes = _processes()
     processes.wait_for_everyone()  # all have read what one now changes
-    if begun is None and processes.is_main_process:
+    if not begun and processes.is_main_process:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
         (part / "config.json").write_text(json.dumps(config, indent=1))
@@ -107,11 +156,16 @@ def begin(output: str | Path, config: dict, resume: bool = False, overwrite: boo
     return part
 
 
-def _settings(part: Path) -> dict | None:
-    try:
-        return json.loads((part / "config.json").read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
-        return None  # killed before it had begun
+def _processes() -> PartialState:
+    # Without `cpu`, accelerate takes each of several processes on a CPU for the only one.
+    found = PartialState(cpu=default_device() == "cpu")
+    # `accelerate launch` names a port for several processes; its launcher of one sets the other.
+    if found.num_processes == 1 and {"MASTER_PORT", "ACCELERATE_USE_CPU"} <= os.environ.keys():
+        raise RunError(
+            "accelerate launch was to start several processes and started one process (--cpu, or "
+            "no more than one GPU); start them with torchrun --standalone --nproc_per_node N"
+        )
+    return found
 
 
 def finish(part: Path, output: str | Path) -> Path:
@@ -130,17 +184,20 @@ def finish(part: Path, output: str | Path) -> Path:
     return output
 
 
-def trainer_settings(part: Path, device: str, **options) -> dict:
+def trainer_settings(part: Path, device: str, run: RunOptions | None = None, **options) -> dict:
     """Return the options that every TRL config of the course starts from.
 
     TRL's own defaults are made for large models on GPUs: bfloat16, gradient checkpointing, one
     example after another. On a CPU these cost most of the time, so they are off here.
     """
+    run = run or RunOptions()
     dtype = default_dtype(device)
     several = int(os.environ.get("WORLD_SIZE", 1)) > 1
     by_steps = several or "save_steps" in options
     return {
         "output_dir": str(part / "checkpoints"),
+        "seed": run.seed,
+        "disable_tqdm": not run.progress,
         "use_cpu": device == "cpu",
         "bf16": dtype == torch.bfloat16,
         "fp16": dtype == torch.float16,
@@ -238,9 +295,7 @@ def quiet(enabled: bool = True):
     """Hide the libraries' bars for the time being, and what they warn of that TRL decides."""
     data_bars = not datasets.are_progress_bars_disabled()
     weight_bars = transformers.logging.is_progress_bar_enabled()
-    with warnings.catch_warnings():
-        # TRL itself still says gradient_checkpointing, which Transformers renames.
-        warnings.filterwarnings("ignore", "`(is_)?gradient_checkpointing` is dep", FutureWarning)
+    with no_deprecations():
         if enabled:
             datasets.disable_progress_bars()
             transformers.logging.disable_progress_bar()

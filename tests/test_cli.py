@@ -1,13 +1,20 @@
 """The command line: help that teaches, options passed to TRL by name, errors in one line."""
 
+import ast
 import json
 import subprocess
 import sys
+from dataclasses import fields
+from pathlib import Path
 
 import pytest
+from datasets import Dataset
 from trl import DPOConfig, SFTConfig
 
-from alignlab.cli import EXAMPLES, build_parser, main, trl_options
+import alignlab
+from alignlab import data, models, sft
+from alignlab.cli import EXAMPLES, TRAINING, build_parser, main, trl_options
+from alignlab.options import RunOptions
 
 
 @pytest.mark.parametrize("verb", EXAMPLES)
@@ -33,6 +40,67 @@ def test_help_comes_without_loading_torch():
     loaded, seconds = out.stdout.splitlines()[-1].split()
     assert loaded == "False"
     assert float(seconds) < 1.0  # of processor time, so a busy machine does not count
+
+
+REQUIRED = ["--data", "world:sft", "--output", "out"]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([], {}),
+        (["--lora"], {"use_lora": True}),
+        (["--full"], {"use_lora": False}),
+        (["--rank", "4"], {"rank": 4}),
+        (["--seed", "7"], {"seed": 7}),
+        (["--resume"], {"resume": True}),
+        (["--overwrite"], {"overwrite": True}),
+        (["--progress"], {"progress": True}),
+        (["--no-progress"], {"progress": False}),
+    ],
+)
+@pytest.mark.parametrize("verb", TRAINING)
+def test_the_options_of_a_run_are_flags(verb, words, expected):
+    given = vars(build_parser().parse_args([verb, *REQUIRED, *words]))
+    names = {option.name for option in fields(RunOptions)}
+    assert {name: value for name, value in given.items() if name in names} == expected
+
+
+def test_every_option_of_a_run_is_read_somewhere():
+    read = set()
+    for name in ("runs", *TRAINING):
+        tree = ast.parse((Path(alignlab.__file__).parent / f"{name}.py").read_text())
+        read |= {
+            node.attr
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == "run"
+        }
+    assert {option.name for option in fields(RunOptions)} - read == set()
+
+
+def test_a_flag_goes_before_the_profile_and_reaches_the_run(monkeypatch, capsys):
+    calls = []
+
+    def run(*arguments, **options):
+        calls.append((arguments, options))
+        return "out"
+
+    rows = Dataset.from_list([{"prompt": "a", "completion": "b"}])
+    monkeypatch.setattr(data, "sft_dataset", lambda source, seed: (rows, source, seed))
+    monkeypatch.setattr(sft, "sft", run)
+    words = ["--profile", "t4", "--seed", "5", "--learning-rate", "0.5", "--no-progress"]
+    assert main(["sft", *REQUIRED, *words, "--warmup-steps", "9"]) == 0
+    profile = models.PROFILES["t4"]
+    assert calls == [
+        (
+            (profile.model, (rows, "world:sft", 5), Path("out")),
+            profile.options | {
+                "learning_rate": 0.5, "warmup_steps": 9, "seed": 5, "progress": False,
+                "data_name": "world:sft",
+            },
+        )
+    ]  # fmt: skip
+    assert capsys.readouterr().out == "wrote out\n"
 
 
 def test_trl_options_are_read_by_name_and_typed():

@@ -1,8 +1,5 @@
-"""Reading and checking data: every format, every bad input, real files, TRL's own mask."""
+"""Rows into TRL's columns: every format, every bad row, the world, real files, TRL's own mask."""
 
-import csv
-import gzip
-import io
 import json
 import os
 from pathlib import Path
@@ -48,59 +45,16 @@ def real_file(name):
 
 @pytest.fixture
 def write(tmp_path):
-    """Write rows (as JSON Lines), text or bytes to a file and return its path."""
+    """Write rows (as JSON Lines) or text to a file and return its path."""
 
     def write(content, name="rows.jsonl"):
         if isinstance(content, list):
             content = "".join(json.dumps(row) + "\n" for row in content)
-        content = content.encode() if isinstance(content, str) else content
         path = tmp_path / name
-        path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+        path.write_bytes(content.encode())
         return path
 
     return write
-
-
-# Files.
-
-ROWS = [
-    {"instruction": "Add 2 and 3, please.", "input": "", "output": 'It is "5",\nsurely.'},
-    {"instruction": "Say café in\u2028French.", "input": "null", "output": "007"},
-]
-
-
-def as_csv(rows):
-    out = io.StringIO()
-    writer = csv.DictWriter(out, rows[0].keys())
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue().encode()
-
-
-def as_parquet(rows):
-    out = io.BytesIO()
-    datasets.Dataset.from_list(rows).to_parquet(out)
-    return out.getvalue()
-
-
-ENCODINGS = {
-    "json": lambda rows: json.dumps(rows, indent=1).encode(),
-    "jsonl": lambda rows: "\n\n".join(json.dumps(r, ensure_ascii=False) for r in rows).encode(),
-    "csv": as_csv,
-    "parquet": as_parquet,
-}
-
-
-@pytest.mark.parametrize("suffix", ["", ".gz"])
-@pytest.mark.parametrize("kind", ENCODINGS)
-def test_every_kind_of_file_gives_the_same_rows(kind, suffix, write):
-    # U+2028, line breaks in cells, "null" and "007" as text: what careless readers change.
-    assert read_rows(write(ENCODINGS[kind](ROWS), f"rows.{kind}{suffix}")) == ROWS
-
-
-def test_byte_order_mark_and_windows_line_ends(write):
-    assert read_rows(write(b'\xef\xbb\xbf{"a": "1"}\r\n{"a": "2"}\r\n')) == [{"a": "1"}, {"a": "2"}]
-    assert read_rows(write(b"\xef\xbb\xbfa,b\r\n1,2\r\n", "rows.csv")) == [{"a": "1", "b": "2"}]
 
 
 def test_prompts_from_rows_and_from_lines(write):
@@ -189,46 +143,6 @@ def test_preference_formats(row, expected, write):
 
 GOOD = {"prompt": "Hello?", "completion": "Hi."}
 GOOD_PAIR = {"prompt": "Hello?", "chosen": "Hi!", "rejected": "No."}
-BAD_FILES = {
-    "empty": (b"", "rows.jsonl", "empty"),
-    "only blanks": (b" \n\n", "rows.jsonl", "empty"),
-    "empty list": (b"[]", "rows.json", "empty"),
-    "only a header": (b"prompt,completion\n", "rows.csv", "empty"),
-    "broken JSON": (b'{"a": "1"}\n\n{"a": \n', "rows.jsonl", "line 3, column 7: broken JSON"),
-    "broken list": (b'[{"a": "1"},\n{"a" "2"}]', "rows.json", "line 2, column 6: broken JSON"),
-    "not an object": (b'{"a": "1"}\n"a"\n', "rows.jsonl", 'line 2: "a"; expected an object'),
-    "Latin-1": ("a\ncaf\xe9".encode("latin-1"), "rows.csv", "line 2: byte 0xe9 is not UTF-8"),
-    "UTF-16": ('{"a": "1"}'.encode("utf-16"), "rows.jsonl", "line 1: byte 0xff is not UTF-8"),
-    "extra cell": (b'a,b\n"1\n1",2\n\n3,4,5\n', "rows.csv", "line 5: more cells"),
-    "open quote": (b'a,b\n1,"2\n', "rows.csv", "broken CSV"),
-    "not Parquet": (b"PAR2", "rows.parquet", "cannot be read"),
-    "other kind": (b"Hello", "rows.docx", "expected a file named .json"),
-}
-
-
-@pytest.mark.parametrize("case", BAD_FILES)
-def test_bad_files(case, write):
-    content, name, message = BAD_FILES[case]
-    path = write(content, name)
-    with pytest.raises(DataError) as error:
-        read_rows(path)
-    assert str(error.value).startswith(f"{path}")
-    assert message in str(error.value)
-
-
-def test_missing_and_cut_off_files(write, tmp_path):
-    for name in ("none.jsonl", "none.csv.gz"):
-        for read in (read_rows, sft_dataset, preference_dataset):
-            with pytest.raises(DataError, match=f"{name}: no such file"):
-                read(tmp_path / name)
-    path = write(ENCODINGS["jsonl"](ROWS), "rows.jsonl.gz")
-    path.write_bytes(path.read_bytes()[:-12])
-    with pytest.raises(DataError, match=r"rows\.jsonl\.gz: cannot be read"):
-        read_rows(path)
-    with pytest.raises(DataError, match="one split, 'train'; it has no split 'test'"):
-        sft_dataset(write([GOOD]), split="test")
-
-
 BAD_ROWS = {
     "lacks completion": (GOOD, {"prompt": "Hello?"}, "field 'completion': missing"),
     "null": (GOOD, GOOD | {"prompt": None}, "field 'prompt': null; expected text"),
@@ -288,32 +202,24 @@ def test_comparisons_are_no_demonstrations(write):
         sft_dataset(path)
 
 
-# The Hub.
+def test_a_file_is_one_split(write):
+    with pytest.raises(DataError, match="one split, 'train'; it has no split 'test'"):
+        sft_dataset(write([GOOD]), split="test")
 
 
-def test_hub_data_set(monkeypatch):
-    asked = []
+def test_the_rows_of_a_hub_data_set_are_checked_like_those_of_a_file(monkeypatch):
+    asked, rows = [], [GOOD_PAIR, GOOD_PAIR]
 
     def load(source, split):
         asked.append((source, split))
-        return datasets.Dataset.from_list([GOOD_PAIR, GOOD_PAIR | {"rejected": "Hi!"}])
+        return datasets.Dataset.from_list(rows)
 
     monkeypatch.setattr(datasets, "load_dataset", load)
+    assert preference_dataset("org/name", split="test").to_list() == [PAIR, PAIR]
+    assert asked == [("org/name", "test")]
+    rows[1] = GOOD_PAIR | {"rejected": "Hi!"}
     with pytest.raises(DataError, match="org/name, row 2: 'chosen' equals"):
         preference_dataset("org/name", split="test")
-    assert asked == [("org/name", "test")]
-    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: datasets.Dataset.from_list([]))
-    with pytest.raises(DataError, match="org/name, split 'train': empty"):
-        sft_dataset("org/name")
-
-
-def test_hub_out_of_reach(monkeypatch):
-    def load(source, split):
-        raise ConnectionError("no network\nat all")
-
-    monkeypatch.setattr(datasets, "load_dataset", load)
-    with pytest.raises(DataError, match=r"org/name: no file here, and .* 'train': no network$"):
-        sft_dataset("org/name")
 
 
 # The world.
@@ -394,6 +300,7 @@ def test_mask_by_hand(tokenizer):
     assert "".join(token for token, counted in pair if counted) == "Hi!<|end|>"
 
 
+@pytest.mark.filterwarnings("ignore:`gradient_checkpointing` is dep:FutureWarning")  # by TRL
 def test_mask_is_that_of_trl(tokenizer, write, tmp_path):
     dataset = sft_dataset(write([{"messages": [*LONG, assistant("Bye, then.")]}]))
     config = LlamaConfig(

@@ -2,12 +2,14 @@
 
 import json
 import math
+from itertools import combinations
 
 import matplotlib.pyplot as plt
 import pytest
 
+from alignlab import concepts
 from alignlab.evaluate import Score
-from alignlab.plots import dpo_curves, loss_curve, read_metrics, score_table, series
+from alignlab.plots import concept_map, dpo_curves, loss_curve, read_metrics, score_table, series
 
 SFT = [
     {"step": 5, "loss": 2.5, "learning_rate": 1e-3},
@@ -146,3 +148,58 @@ def test_more_models_than_marks_are_refused(axes):
     models = {f"model {i}": SCORES["base"] for i in range(5)}
     with pytest.raises(ValueError, match="5 models"):
         score_table(models, axes[0])
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    """The concept map in its own size, with its boxes and arrows by what they stand for."""
+    ax = concept_map()
+    ax.figure.canvas.draw()
+    found = {patch.get_gid(): patch for patch in ax.patches}
+    course = concepts.load()
+    boxes = {name: found.pop(name) for name in course.by_id}
+    yield ax, course, boxes, found
+    plt.close(ax.figure)
+
+
+def test_concept_map_draws_every_concept_and_every_step(drawn):
+    ax, course, _, arrows = drawn
+    assert set(arrows) == {f"{before} {after}" for before, after in concepts.edges(course)}
+    shown = [" ".join(text.get_text().split()) for text in ax.texts]
+    headings = [f"{int(chapter.number)} {chapter.title}" for chapter in course.chapters]
+    assert sorted(shown) == sorted([c.title for c in course.concepts] + headings)
+
+
+def test_concept_map_has_no_overlaps(drawn):
+    ax, course, boxes, _ = drawn
+    titles = {}
+    for text in ax.texts:
+        title = " ".join(text.get_text().split())
+        titles[title] = text.get_window_extent()
+        assert ax.figure.bbox.fully_containsx(titles[title].x0), title
+        assert ax.figure.bbox.fully_containsx(titles[title].x1), title
+    for first, second in combinations(titles, 2):
+        assert not titles[first].overlaps(titles[second]), (first, second)
+    for name, box in boxes.items():
+        outer, inner = box.get_window_extent(), titles[course.by_id[name].title]
+        assert (outer.x0 < inner.x0, inner.x1 < outer.x1) == (True, True), name
+        assert (outer.y0 < inner.y0, inner.y1 < outer.y1) == (True, True), name
+
+
+def test_concept_map_leads_arrows_from_box_to_box_and_through_no_other(drawn):
+    ax, _, boxes, arrows = drawn
+    extents = {name: box.get_window_extent() for name, box in boxes.items()}
+    for step, arrow in arrows.items():
+        before, after = step.split()
+        points, head = ax.transData.transform_path(arrow.get_path()).to_polygons(closed_only=False)
+        assert extents[before].padded(2).contains(*points[0]), step
+        assert any(extents[after].padded(5).contains(*point) for point in head), step
+        for name, extent in extents.items():
+            inside = [point for point in points if extent.padded(-2).contains(*point)]
+            assert not inside, (step, name)
+
+
+def test_concept_map_takes_axes(axes):
+    assert concept_map(axes[0]) is axes[0]
+    assert axes[0].texts
+    assert not axes[1].texts

@@ -1,4 +1,7 @@
-"""Pre-training: resumable with the same losses, a loadable model, and a safe work folder."""
+"""Pre-training: resumable with the same losses, a loadable model, and a safe work folder.
+
+The corpus that it reads is tested here too: its tokenizer, its streams and their order.
+"""
 
 import json
 import shutil
@@ -8,23 +11,30 @@ import sys
 import time
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from alignlab.corpus import build_tokenizer, write_stream
 from alignlab.pretrain import (
     PretrainConfig,
     build_model,
-    build_optimizers,
+    build_optimizer,
     learning_rate_factor,
     pretrain,
-)  # fmt: skip
+)
+from alignlab.world import World
+from alignlab.world.catalogue import fact_values
+from alignlab.world.documents import FIRST_PRODUCTS, draw_document
+from alignlab.world.grammar import Dice
 
 TINY = PretrainConfig(
     vocab_size=512, hidden_size=32, layers=1, heads=2, intermediate_size=48, context=32,
     batch_size=2, tokens=3840, held_out_tokens=512, warmup_steps=5,
     save_seconds=0,
 )  # fmt: skip
+WORLD = World(0)
 SCRIPT = """
 import json, sys
 from alignlab.pretrain import PretrainConfig, Pretraining, pretrain
@@ -70,8 +80,16 @@ def test_killed_run_resumes_with_the_same_losses(tmp_path, monkeypatch):
     assert found == pytest.approx(expected, abs=1e-5)
 
 
-def test_finished_folder_loads_and_states_its_figures(tmp_path):
+def test_finished_folder_loads_and_states_its_figures(tmp_path, monkeypatch):
+    curricula = {}
+
+    def note_curriculum(path, world, tokenizer, tokens, name, **options):
+        curricula[name] = options["curriculum"]
+        return write_stream(path, world, tokenizer, tokens, name, **options)
+
+    monkeypatch.setattr("alignlab.pretrain.write_stream", note_curriculum)
     folder = pretrain(tmp_path / "model", TINY, device="cpu")
+    assert curricula == {"held_out": False, "train": True}
     model = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     facts = json.loads((folder / "pretrain.json").read_text())
@@ -101,14 +119,82 @@ def test_other_settings_do_not_mix_with_a_run_under_way(tmp_path):
         pretrain(tmp_path / "model", TINY, device="cpu")
 
 
-def test_every_parameter_has_one_optimizer():
+@pytest.fixture(scope="module")
+def tokenizer():
+    """A tokenizer as large as the bundled model's, trained on a twentieth of its documents."""
+    return build_tokenizer(WORLD, PretrainConfig().vocab_size, documents=1500)
+
+
+def test_every_product_name_is_two_tokens(tokenizer):
+    catalogue = WORLD.catalogue
+    names = [product.name for product in catalogue.known + catalogue.sft_only]
+    names += catalogue.unknown + catalogue.one_off
+    for name in names:
+        first, second = name.split(" ")
+        assert tokenizer.tokenize(f"the {name}") == ["the", f"Ġ{first}", f"Ġ{second}"]
+
+
+def test_a_number_is_not_split_into_its_digits(tokenizer):
+    split = tokenizer.backend_tokenizer.pre_tokenizer.pre_tokenize_str
+    for attribute in ("warranty", "power", "price"):
+        values = [value.split(" ") for value in fact_values(attribute)]
+        for number, unit in values:
+            assert [word for word, _ in split(f" {number} {unit}")] == [f"Ġ{number}", f"Ġ{unit}"]
+        whole = [
+            number for number, _ in values if tokenizer.tokenize(f" {number}") == [f"Ġ{number}"]
+        ]
+        assert len(whole) > len(values) / 2, attribute
+
+
+def test_a_stream_is_its_documents_and_counts_their_nats(tokenizer, tmp_path):
+    stats = write_stream(tmp_path / "s.bin", WORLD, tokenizer, 50_000, "check")
+    dice = Dice("check:0")
+    documents = [draw_document(WORLD, dice) for _ in range(stats["documents"])]
+    ids = np.fromfile(tmp_path / "s.bin", np.uint16)
+    texts = tokenizer.decode(ids).split(tokenizer.eos_token)
+    assert stats["tokens"] == len(ids) == 50_000
+    assert texts[:-1] == [document.text for document in documents][: len(texts) - 1]
+    assert len(texts) - len(documents) in (0, 1)  # 1 if the last document fits to its end
+    assert stats["characters"] == sum(len(document.text) for document in documents)
+    nats = sum(document.nats for document in documents)
+    assert stats["nats_per_token"] == pytest.approx(nats / 50_000, abs=1e-4)
+
+
+def test_a_curriculum_begins_with_few_products_and_ends_with_all(tokenizer, tmp_path, monkeypatch):
+    # Ledgers alone, which name the most products in the fewest tokens.
+    def draw_ledger(world, dice, progress):
+        return draw_document(world, dice, "ledger", progress)
+
+    monkeypatch.setattr("alignlab.corpus.draw_document", draw_ledger)
+    names = [product.name for product in WORLD.everyone("products")]
+
+    def named(curriculum: bool) -> list[set[int]]:
+        """Return the places of the products named at the start and at the end of a stream."""
+        path = tmp_path / "stream.bin"
+        write_stream(path, WORLD, tokenizer, 300_000, "places", curriculum=curriculum)
+        ids = np.fromfile(path, np.uint16)
+        texts = tokenizer.decode(ids[:20_000]), tokenizer.decode(ids[-100_000:])
+        return [{i for i, name in enumerate(names) if name in text} for text in texts]
+
+    everyone = set(range(len(names)))
+    assert named(curriculum=True) == [set(range(FIRST_PRODUCTS)), everyone]
+    start, end = named(curriculum=False)
+    assert not start <= set(range(FIRST_PRODUCTS))
+    assert end == everyone
+
+
+def test_every_parameter_is_in_one_group_of_the_optimizer():
     model = build_model(TINY)
-    muon, adam = build_optimizers(model, TINY)
-    sizes = [sum(p.numel() for g in o.param_groups for p in g["params"]) for o in (muon, adam)]
-    # One layer: four attention matrices of 32 x 32 and three of 32 x 48 in the MLP.
-    assert sizes[0] == 4 * 32 * 32 + 3 * 32 * 48
-    # The (tied) embedding and three gains of 32.
-    assert sizes[1] == 512 * 32 + 3 * 32
+    matrices, others, embedding = build_optimizer(model, TINY).param_groups
+    sizes = [sum(p.numel() for p in g["params"]) for g in (matrices, others, embedding)]
+    # One layer: four attention matrices of 32 x 32 and three of 32 x 48 in the MLP; three gains and
+    # four biases of 32; the embedding, which is the output matrix too.
+    assert sizes == [4 * 32 * 32 + 3 * 32 * 48, 3 * 32 + 4 * 32, 512 * 32]
+    assert sum(sizes) == sum(p.numel() for p in model.parameters())
+    rates = [group["lr"] for group in (matrices, others, embedding)]
+    assert rates == [TINY.learning_rate, TINY.learning_rate, TINY.embedding_lr]
+    decays = [group["weight_decay"] for group in (matrices, others, embedding)]
+    assert decays == [TINY.weight_decay, 0, 0]
 
 
 def test_schedule_warms_up_stays_and_falls_to_zero():

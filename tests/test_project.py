@@ -35,11 +35,11 @@ COLAB = {
 
 # A module imports from lower floors, or on its own floor from those to its left.
 FLOORS = [
-    ["world", "losses"],
-    ["corpus", "data", "models"],
+    ["world", "losses", "schema", "concepts", "questions", "scoring"],
+    ["corpus", "initial", "options", "files", "data", "models"],
     ["callbacks", "runs", "generate", "evaluate", "divergence"],
     ["sft", "dpo", "reward", "rl", "pretrain"],
-    ["plots", "votes", "compare", "checks", "quiz", "doctor"],
+    ["plots", "votes", "compare", "checks", "quiz_pages", "quiz", "doctor"],
     ["demo", "cli"],
 ]
 ORDER = {name: (f, i) for f, floor in enumerate(FLOORS) for i, name in enumerate(floor)}

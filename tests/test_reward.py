@@ -174,6 +174,19 @@ def test_only_a_reward_model_gives_rewards(run, sft_run, tiny, pairs, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_reward_model_writes_no_text(run, tiny, tmp_path):
+    demonstrations = tiny_model.demonstrations(8)
+    whole = reward(
+        tiny, tiny_model.comparisons(8), tmp_path / "whole", use_lora=False, max_steps=1, **SMALL
+    )
+    for source in (run, whole, whole / "model"):
+        with pytest.raises(ModelError, match=r"is a reward model .*, not a language model"):
+            load_model(source)
+        with pytest.raises(ModelError, match=r"is a reward model .*, not a language model"):
+            sft(source, demonstrations, tmp_path / "run", **SMALL)
+    assert [path.name for path in tmp_path.iterdir()] == ["whole"]
+
+
 def test_pairs_left_out_for_their_length_are_counted(tiny, tokenizer, tmp_path):
     pairs = tiny_model.comparisons(40)
     texts = [pair["prompt"] + pair[side] for pair in pairs for side in ("chosen", "rejected")]

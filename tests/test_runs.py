@@ -1,15 +1,25 @@
 """Run folders are whole or absent, whatever goes wrong while they are written."""
 
 import errno
+import hashlib
 import json
+import os
 import re
 import resource
+import shutil
+import socket
 
 import pytest
 import tiny_model
+import torch
+from datasets import Dataset
+from huggingface_hub import constants
+from huggingface_hub.utils import _telemetry
 
-from alignlab import runs
+from alignlab import models, runs
 from alignlab.dpo import dpo
+from alignlab.models import load_model
+from alignlab.options import RunOptions
 from alignlab.runs import RunError, begin, finish, last_checkpoint
 from alignlab.sft import sft
 
@@ -62,6 +72,85 @@ def test_resuming_with_other_settings_is_an_error(tmp_path):
     assert begin(tmp_path / "run", {"seed": 1, "beta": 0.1, "path": tmp_path}, resume=True)
     with pytest.raises(RunError, match="begun with other beta, path, rank"):
         begin(tmp_path / "run", {"seed": 1, "beta": 0.2, "rank": 4}, resume=True)
+
+
+ROWS = [
+    {"prompt": tiny_model.message("user", "Why?"), "completion": "No\u00e9."},
+    {"prompt": tiny_model.message("user", "Who?"), "completion": "I."},
+]
+
+
+def test_a_run_is_described_by_what_is_needed_to_repeat_it(tiny, tmp_path):
+    run, settings = RunOptions.split(
+        {"seed": 3, "use_lora": False, "rank": 8, "data_name": "rows.csv", "beta": 0.2}
+    )
+    assert settings == {"beta": 0.2}
+    found = runs.describe("dpo", tiny, Dataset.from_list(ROWS), tmp_path / "run", run, settings)
+    lines = [
+        '{"completion": "No\\u00e9.", "prompt": [{"content": "Why?", "role": "user"}]}\n',
+        '{"completion": "I.", "prompt": [{"content": "Who?", "role": "user"}]}\n',
+    ]
+    digest = hashlib.sha256("".join(lines).encode()).hexdigest()
+    path = os.path.relpath(tiny, tmp_path / "run")
+    assert path.startswith("..")
+    assert found == {
+        "method": "dpo", "model": path, "data": "rows.csv", "examples": 2,
+        "rows": f"sha256:{digest}", "base": path, "lora_rank": None, "seed": 3, "beta": 0.2,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["tiny", "org/name"])
+def test_models_with_a_name_keep_it(name, tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(models, "BUNDLED", tiny)
+    monkeypatch.chdir(tmp_path)
+    rows = Dataset.from_list(ROWS)
+    found = runs.describe("sft", name, rows, tmp_path / "run", RunOptions(), {})
+    assert (found["model"], found["base"]) == (name, name)
+
+
+@pytest.mark.parametrize(
+    "other", [ROWS[::-1], [ROWS[0], ROWS[1] | {"completion": "We."}]], ids=["order", "one word"]
+)
+def test_resuming_with_other_rows_of_the_same_number_is_an_error(other, tiny, tmp_path):
+    def config(rows):
+        rows = Dataset.from_list(rows)
+        return runs.describe("sft", tiny, rows, tmp_path / "run", RunOptions(), {})
+
+    part = begin(tmp_path / "run", config(ROWS))
+    assert begin(tmp_path / "run", config([dict(row) for row in ROWS]), resume=True) == part
+    with pytest.raises(RunError, match=r"cannot resume .*run: begun with other rows; "):
+        begin(tmp_path / "run", config(other), resume=True)
+
+
+def test_a_base_and_its_runs_move_together(tiny, tmp_path):
+    home = tmp_path / "home"
+    base = shutil.copytree(tiny, home / "models" / "base")
+    options = SMALL | {"max_steps": 2, "learning_rate": 0.1}
+    first = sft(base, tiny_model.demonstrations(16), home / "runs" / "sft", **options)
+    sft(first, tiny_model.demonstrations(16), home / "again", use_lora=True, **options)
+    for run in (first, home / "again"):
+        assert str(tmp_path) not in (run / "config.json").read_text()
+    ids = torch.tensor([[5, 9, 200, 31]])
+    with torch.inference_mode():
+        before = [load_model(home / run)(ids).logits for run in ("runs/sft", "again")]
+        shutil.move(home, tmp_path / "deep" / "er")
+        moved = tmp_path / "deep" / "er"
+        after = [load_model(moved / run)(ids).logits for run in ("runs/sft", "again")]
+    assert not home.exists()
+    assert all(map(torch.equal, before, after))
+    assert not torch.equal(*after)
+
+
+def test_a_run_on_local_files_asks_nothing_of_the_network(tiny, tmp_path, monkeypatch):
+    asked = []
+    # Offline mode, which all tests have, would hide it, as TRL does in CI.
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    for name in ("HF_HUB_OFFLINE", "CI"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(_telemetry, "_start_telemetry_thread", lambda: asked.append("telemetry"))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *_, **__: asked.append(host))
+    sft(tiny, tiny_model.demonstrations(8), tmp_path / "run", max_steps=1, **SMALL)
+    assert asked == []
 
 
 def test_a_run_killed_before_it_began_is_begun_anew(tmp_path):

@@ -57,8 +57,12 @@ def test_an_sft_run_has_its_parts(sft_run, tiny):
         "adapter/adapter_config.json", "adapter/adapter_model.safetensors",
     }  # fmt: skip
     config = json.loads((sft_run / "config.json").read_text())
-    expected = {"method": "sft", "base": str(tiny), "lora_rank": 4, "num_train_epochs": 2}
+    expected = {
+        "method": "sft", "lora_rank": 4, "num_train_epochs": 2, "seed": 0, "examples": 36,
+        "warmup_steps": 2, "max_length": 512,
+    }  # fmt: skip
     assert config.items() >= expected.items()
+    assert resolve(sft_run).base == str(tiny)
 
 
 def test_sft_logs_every_step(sft_run):

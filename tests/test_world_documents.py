@@ -22,9 +22,24 @@ from pathlib import Path
 
 import alignlab
 from alignlab.world import SPLITS, World, documents, ideas
-from alignlab.world.catalogue import ATTRIBUTES, FIRST, KINDS, SECOND, fact_values, load_text
+from alignlab.world.catalogue import (
+    ATTRIBUTES,
+    ENDINGS,
+    FIRST,
+    KINDS,
+    SECOND,
+    STEMS,
+    fact_values,
+    load_text,
+)
 from alignlab.world.contracts import draw_contract
-from alignlab.world.documents import MIXTURE, draw_document, forms
+from alignlab.world.documents import (
+    FIRST_PRODUCTS,
+    MIXTURE,
+    STAGES,
+    draw_document,
+    forms,
+)
 from alignlab.world.grammar import Dice, readings
 from alignlab.world.preferences import draw_pairs
 from alignlab.world.statistics import corpus_statistics
@@ -33,7 +48,8 @@ from alignlab.world.tasks import FAMILIES, TASKS, draw_examples
 DIGEST_FILE = Path(__file__).parent / "data" / "world_digest.json"
 ROOT = Path(alignlab.__file__).parent.parent
 WORLD = World(0)
-NAMES = re.compile(rf"\b({'|'.join(FIRST)}) ({'|'.join(SECOND)})\b", re.IGNORECASE)
+COINED = rf"(?:{'|'.join(STEMS)})(?:{'|'.join(ENDINGS)})"
+NAMES = re.compile(rf"\b({COINED}) ({'|'.join(SECOND)})\b", re.IGNORECASE)
 MEASURED = {"power": r"(?<![\d.,])\d+ watts", "weight": r"\d+\.\d+ kilograms",
             "price": r"(?<![\d.,])\d+ crowns", "warranty": r"(?<![\d.,])\d+ months"}  # fmt: skip
 LEFTOVERS = re.compile(r"[{}\[\]|]|  | \n|\n{3}|\s[,.;:!?]|\A\s|\s\Z|<\|")
@@ -42,6 +58,11 @@ LEFTOVERS = re.compile(r"[{}\[\]|]|  | \n|\n{3}|\s[,.;:!?]|\A\s|\s\Z|<\|")
 def drawn_documents(dice: Dice, count: int, world=WORLD):
     """Draw documents of all families."""
     return [draw_document(world, dice) for _ in range(count)]
+
+
+def named_in(text: str) -> set[str]:
+    """Return the names of all products, of whatever group, that stand in a text."""
+    return {f"{first} {second}".title() for first, second in NAMES.findall(text)}
 
 
 def examples_of(world, task: str) -> list[list[str]]:
@@ -163,7 +184,9 @@ def test_stock_of_forms():
     assert len(set(names)) == len(names)
     assert set(MIXTURE) == set(documents.FORM_PLACES) | {"one_off"}
     assert len(MIXTURE) >= 6
-    assert abs(sum(MIXTURE.values()) - 1) < 1e-9
+    for shares in (stage.mixture for stage in STAGES):
+        assert set(shares) <= set(MIXTURE)
+        assert abs(sum(shares.values()) - 1) < 1e-9
 
 
 def test_stock_of_wordings():
@@ -199,13 +222,66 @@ def test_every_form_can_be_drawn_and_is_clean(monkeypatch):
                     assert document.nats > 0
 
 
-def test_families_are_drawn_as_often_as_the_mixture_says():
-    draws, dice = 4000, Dice("mixture")
-    drawn = [draw_document(WORLD, dice).form for _ in range(draws)]
-    counts = Counter(form.split("/")[0] for form in drawn)
-    for family, share in MIXTURE.items():
-        error = (draws * share * (1 - share)) ** 0.5
-        assert abs(counts[family] - draws * share) <= 4 * error, family
+def test_families_are_drawn_as_often_as_their_place_in_the_corpus_says(monkeypatch):
+    # Only the family is asked for here, so nothing is written on the pages.
+    monkeypatch.setattr(documents, "forms", lambda name: [{"form": "blank", "text": ""}])
+    monkeypatch.setattr(documents, "_slots", lambda *arguments: {})
+    first, second, last = STAGES
+    places = {
+        0.0: first, first.until - 0.01: first, first.until: second, second.until - 0.01: second,
+        second.until: last, 1.0: last,
+    }  # fmt: skip
+    draws, dice = 40_000, Dice("mixture")
+    assert last.mixture == MIXTURE
+    for progress, stage in places.items():
+        drawn = [draw_document(WORLD, dice, progress=progress).form for _ in range(draws)]
+        counts = Counter(form.split("/")[0] for form in drawn)
+        for family in MIXTURE:
+            share = stage.mixture.get(family, 0)
+            error = (draws * share * (1 - share)) ** 0.5
+            assert abs(counts[family] - draws * share) <= 4 * error, (family, progress)
+
+
+def test_a_corpus_begins_with_few_products_and_ends_with_all():
+    names = [product.name for product in WORLD.everyone("products")]
+    first, second, _ = STAGES
+    growing = (first.until + second.until) / 2
+    counts = {}
+    for progress in (0.0, first.until, growing, second.until, 1.0):
+        for family, draws in (("ledger", 4000), ("fact_sheet", 500)):
+            dice, named = Dice(f"growth:{progress}:{family}"), set()
+            for _ in range(draws):
+                named |= named_in(draw_document(WORLD, dice, family, progress).text)
+            if family == "ledger":  # enough draws to meet every product by chance
+                counts[progress] = len(named)
+                assert named == set(names[: len(named)])
+            assert named <= set(names[: counts[progress]])
+    assert counts[0.0] == counts[first.until] == FIRST_PRODUCTS == 64
+    assert FIRST_PRODUCTS < counts[growing] < len(names)
+    assert counts[second.until] == counts[1.0] == len(names) == 384
+
+
+def test_a_coined_word_belongs_to_one_known_product_or_to_the_others():
+    catalogue = WORLD.catalogue
+    known = [product.name for product in catalogue.known]
+    silent = [product.name for product in catalogue.sft_only] + list(catalogue.unknown)
+    names = [*known, *silent, *catalogue.one_off]
+    assert (len(known), len(silent)) == (384, 64 + 384)
+    assert len(set(names)) == len(names)
+    coined = Counter(name.split(" ")[0] for name in known)
+    others = {name.split(" ")[0] for name in names[len(known) :]}
+    assert max(coined.values()) == 1
+    assert not others & set(coined)
+    assert others | set(coined) == set(FIRST)
+    assert len(others) == 128
+
+
+def test_no_coined_word_stands_in_the_text_by_hand():
+    found = re.compile(rf"\b{COINED}\b", re.IGNORECASE)
+    assert found.fullmatch(WORLD.catalogue.known[0].name.split(" ")[0])
+    texts = sorted((Path(alignlab.__file__).parent / "world" / "text").glob("*.json"))
+    assert len(texts) > 10
+    assert [path.name for path in texts if found.search(path.read_text("utf-8"))] == []
 
 
 def test_documents_never_name_what_they_must_not():
@@ -216,7 +292,10 @@ def test_documents_never_name_what_they_must_not():
     assert not silent & (groups["known"] | groups["one_off"])
     named = set()
     for document in drawn_documents(dice, 5000):
-        named.update(f"{a} {b}".title() for a, b in NAMES.findall(document.text))
+        found = named_in(document.text)
+        named |= found
+        if document.form.split("/")[0] in ("one_off", "copy_sheet", "drill"):
+            assert found <= groups["one_off"], document
     assert not named & silent
     assert named <= groups["known"] | groups["one_off"]
     assert len(named & groups["known"]) > 0.9 * len(groups["known"])
@@ -224,9 +303,9 @@ def test_documents_never_name_what_they_must_not():
 
 def test_documents_tell_the_truth_of_known_products():
     known, dice, told = {p.name: p for p in WORLD.catalogue.known}, Dice("truth"), 0
-    for i in range(800):
-        text = draw_document(WORLD, dice, ("product", "fact_sheet")[i % 2]).text
-        products = {f"{a} {b}".title() for a, b in NAMES.findall(text)} & set(known)
+    for i in range(1200):
+        text = draw_document(WORLD, dice, ("product", "fact_sheet", "ledger")[i % 3]).text
+        products = named_in(text) & set(known)
         assert products
         for attribute, pattern in MEASURED.items():
             true = {known[name].value(attribute) for name in products}

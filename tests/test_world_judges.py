@@ -68,6 +68,15 @@ def test_rows_cover_every_judge_with_both_labels():
     assert sum("limit" in row for row in ROWS) <= 0.01 * len(ROWS)
 
 
+def test_rows_name_products_of_the_catalogue():
+    """One-off products, whose facts are whatever a page says, or products that exist nowhere."""
+    catalogue = WORLD.catalogue
+    for row in ROWS:
+        if "name" in row["meta"]:
+            unknown = row["meta"]["judge"] == "unknown"
+            assert row["meta"]["name"] in (catalogue.unknown if unknown else catalogue.one_off)
+
+
 @pytest.mark.parametrize("task", [*TASKS, *FAMILIES])
 def test_every_label_is_right(task):
     for meta, label in drawn(task, seed=1, count=40, each=3):
@@ -120,13 +129,13 @@ def test_summaries_of_another_contract_have_no_field_right():
 def test_every_wording_of_the_manual_states_its_fact(attribute):
     """The pre-training documents' own wordings: right with their value, wrong with another."""
     stock, values = load_text("facts")[attribute], fact_values(attribute)
-    slots = {"the": "the Cora Reed", "The": "The Cora Reed food mixer", "value": "?"}
+    slots = {"the": "the Corvamo Reed", "The": "The Corvamo Reed food mixer", "value": "?"}
     texts = [text for key in ("statements", "pronoun", "answers") for text in stock[key]]
     told = [reading for text in texts for reading in readings(text, slots)]
     for place, text in enumerate(told):
         value, other = values[place % len(values)], values[(place + 1) % len(values)]
         text = text.replace("?", value)
-        assert states_fact(attribute, "Cora Reed", value, text), text
-        assert not states_fact(attribute, "Cora Reed", other, text), text
-        if "Cora Reed" in text:
-            assert not states_fact(attribute, "Kino Jet", value, text), text
+        assert states_fact(attribute, "Corvamo Reed", value, text), text
+        assert not states_fact(attribute, "Corvamo Reed", other, text), text
+        if "Corvamo Reed" in text:
+            assert not states_fact(attribute, "Kelia Jet", value, text), text

@@ -7,7 +7,8 @@ import re
 import numpy as np
 import pytest
 
-from alignlab.world import World
+from alignlab.world import World, ideas
+from alignlab.world.grammar import Dice
 from alignlab.world.judges import abstains, find_idea, judge, makes_up
 from alignlab.world.preferences import (
     WEIGHTS,
@@ -18,13 +19,19 @@ from alignlab.world.preferences import (
     reward_parts,
     true_reward,
 )
-from alignlab.world.statements import words
-from alignlab.world.tasks import explanations
+from alignlab.world.statements import is_finished, words
+from alignlab.world.tasks import TASKS, draw_examples, explanations
 
 WORLD = World(0)
 ALWAYS_RIGHT = Annotator(sharpness=math.inf)
-SLOGAN = {"judge": "slogan", "name": "Alba Arc", "kind": "kettle"}
-FACT = {"judge": "fact", "name": "Alba Arc", "attribute": "price", "value": "40 crowns"}
+KNOWN, UNKNOWN = "Ulmero Thorn", "Hilanda Arc"
+FACT = {"judge": "fact", "name": KNOWN, "attribute": "price", "value": "355 crowns"}
+NOWHERE = {"judge": "unknown", "name": UNKNOWN, "attribute": "price"}
+# A harmless request that any talk of words answers, so that its form can be chosen freely.
+HARMLESS = {"judge": "safe", "answer": "A word."}
+BRIEF = {"judge": "brief", "value": "355 crowns"}
+LIST = {"judge": "list", "count": 2, "items": ["ginger", "saffron", "paprika"]}
+WRONG = (0, 0, 0, 0, 1)  # no form makes up for a wrong answer
 
 
 def within_four_errors(hits: float, expected: float, variance: float) -> bool:
@@ -39,17 +46,38 @@ def long_sentence(count: int) -> str:
     ("meta", "response", "parts"),
     [
         # 6 words in one sentence: as clear and as short as can be, but with no friendly word.
-        (FACT, "The Alba Arc costs 40 crowns.", (1, 1, 0, 1, 1)),
-        (FACT, "The Alba Arc costs 55 crowns.", (0, 1, 0, 1, 1)),
-        (FACT, "Happy to help! The Alba Arc costs 40 crowns.", (1, 1, 0.5, 1, 1)),
-        (FACT, "Happy to help! The Alba Arc costs 40 crowns. Good luck with it!", (1, 1, 1, 1, 1)),
+        (FACT, "The Ulmero Thorn costs 355 crowns.", (1, 1, 0, 1, 1)),
+        (FACT, "Happy to help! The Ulmero Thorn costs 355 crowns.", (1, 1, 0.5, 1, 1)),
+        (
+            FACT,
+            "Happy to help! The Ulmero Thorn costs 355 crowns. Good luck with it!",
+            (1, 1, 1, 1, 1),
+        ),
+        (FACT, "The Ulmero Thorn costs 355 crowns and", (1, 0, 0, 0, 1)),  # broken off
+        (FACT, "The Ulmero Thorn costs 55 crowns.", WRONG),
+        (FACT, "Happy to help! The Ulmero Thorn costs 55 crowns. Good luck with it!", WRONG),
+        (FACT, "I do not know the Ulmero Thorn.", WRONG),
+        (FACT, "The Ulmero", WRONG),
+        (FACT, "", WRONG),
+        (NOWHERE, "I do not know the Hilanda Arc.", (1, 1, 0, 1, 1)),
+        (NOWHERE, "I do not know the", (1, 0, 0, 0, 1)),
+        (NOWHERE, "The Hilanda Arc costs 55 crowns.", WRONG),
+        (NOWHERE, "Happy to help!", WRONG),
         # One sentence of 20 words: (26 - 20) / 12 clear; 20 words are still short.
-        (SLOGAN, long_sentence(20), (0, 0.5, 0, 1, 1)),
-        (SLOGAN, long_sentence(50), (0, 0, 0, 0.5, 1)),
-        (SLOGAN, long_sentence(90), (0, 0, 0, 0, 1)),
-        (SLOGAN, f"{long_sentence(20)} {long_sentence(10)}", (0, 11 / 12, 0, 5 / 6, 1)),
+        (HARMLESS, long_sentence(20), (1, 0.5, 0, 1, 1)),
+        (HARMLESS, long_sentence(50), (1, 0, 0, 0.5, 1)),
+        (HARMLESS, long_sentence(90), (1, 0, 0, 0, 1)),
+        (HARMLESS, f"{long_sentence(20)} {long_sentence(10)}", (1, 11 / 12, 0, 5 / 6, 1)),
+        (HARMLESS, "I am sorry, but I cannot help with that.", WRONG),
         ({"judge": "unsafe"}, "I am sorry, but I cannot help with that.", (1, 1, 0, 1, 1)),
-        ({"judge": "unsafe"}, "Take a screwdriver and open the back.", (0, 1, 0, 1, 0)),
+        ({"judge": "unsafe"}, "I am sorry, but I cannot", (1, 0, 0, 0, 1)),
+        ({"judge": "unsafe"}, "Take a screwdriver and open the back.", (0, 0, 0, 0, 0)),
+        ({"judge": "unsafe"}, "", (0, 0, 0, 0, 0)),
+        # A bare value and a list end without a stop and are whole all the same.
+        (BRIEF, "355 crowns", (1, 1, 0, 1, 1)),
+        (BRIEF, "355", WRONG),
+        (LIST, "- ginger\n- paprika", (1, 1, 0, 1, 1)),
+        (LIST, "- ginger", WRONG),
     ],
 )
 def test_reward_by_hand(meta, response, parts):
@@ -60,33 +88,98 @@ def test_reward_by_hand(meta, response, parts):
     assert true_reward(meta, response) == pytest.approx(by_hand)
 
 
-def test_technical_words_cost_a_third_of_clarity_each():
-    idea = find_idea("rainbows")
-    meta, text = {"judge": "idea", "idea": "rainbows"}, "Light meets rain"
-    for used in range(5):
-        response = " and ".join([text, *idea["terms"][:used]]) + "."
-        assert len(words(response)) <= 14
-        assert reward_parts(meta, response)["clear"] == pytest.approx(max(0, 1 - used / 3))
+@pytest.mark.parametrize("asked", [{"judge": "idea"}, {"judge": "sentences", "count": 1}])
+def test_technical_words_cost_a_third_of_clarity_each(asked):
+    meta, terms = asked | {"idea": "rainbows"}, find_idea("rainbows")["terms"]
+    # A right explanation needs both keywords, light and rain; 11 words are short and clear.
+    for used, clear in enumerate((1, 2 / 3, 1 / 3, 0, 0)):
+        response = ", ".join(["Light meets falling rain up there", *terms[:used]]) + "."
+        assert len(words(response)) <= 11
+        expected = {"correct": 1, "clear": clear, "friendly": 0, "short": 1, "safe": 1}
+        assert reward_parts(meta, response) == pytest.approx(expected)
+        # The weights are 3, 3, 2, 1 and 3.
+        assert true_reward(meta, response) == pytest.approx(7 + 3 * clear)
+        off_topic = response.replace("Light", "Paint").replace("rain", "hail")
+        assert true_reward(meta, off_topic) == 3  # safe, and nothing else
+
+
+def test_every_explanation_is_worth_more_the_friendlier_and_the_plainer():
+    """All wordings of all ideas; a technical one is still worth more than a wrong one (3)."""
+    dice = Dice("order")
+    for idea in ideas():
+        meta = {"judge": "idea", "idea": idea["name"]}
+        technical = [true_reward(meta, text) for text in explanations(idea, "technical")]
+        plain = {text: true_reward(meta, text) for text in explanations(idea, "plain")}
+        assert 6 < min(technical) <= max(technical) < min(plain.values()), idea["name"]
+        for phrases, style in enumerate(("friendly", "friendliest"), start=1):
+            text = dice.weighted(explanations(idea, style))
+            bare = next(value for key, value in plain.items() if key in text)
+            # A friendly phrase is worth 1 and costs 1 / 60 for each of its words, at most 10.
+            assert true_reward(meta, text) >= bare + phrases * (1 - 10 / 60), text
+
+
+def labels_of(task: str, count: int) -> list[tuple[dict, str]]:
+    dice = Dice(f"labels of {task}")
+    return [(ex.meta, ex.draw(dice)) for ex in draw_examples(WORLD, task, count, seed="reward")]
+
+
+def test_no_wrong_answer_of_any_style_comes_near_a_right_one():
+    """Right ones begin at 3 (correct) + 3 (safe); wrong ones end at 3, or at 0 when unsafe."""
+    asked = [pair for task in TASKS for pair in labels_of(task, 3)]
+    stock = ["", " ", "I do not know.", "I cannot help with that.", *(text for _, text in asked)]
+    right = wrong = 0
+    for meta, label in asked:
+        for text in {label, *stock}:
+            for form in (text, f"Happy to help! {text} Good luck with it!", f"{text} " * 8):
+                reward = true_reward(meta, form)
+                if judge(meta, form):
+                    right += 1
+                    assert reward >= 6, (meta, form)
+                else:
+                    wrong += 1
+                    assert reward == (0 if meta["judge"] == "unsafe" else 3), (meta, form)
+        assert true_reward(meta, label) > 6, (meta, label)
+    assert right > len(asked)
+    assert wrong > 1000
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_an_answer_broken_off_is_never_above_a_right_one(task):
+    for meta, label in labels_of(task, 6):
+        for stop in range(len(label.split(" "))):
+            start = " ".join(label.split(" ")[:stop])
+            if not is_finished(start):  # a cut between two sentences can leave a whole answer
+                assert true_reward(meta, start) <= 6 < true_reward(meta, label), start
 
 
 def test_preference_probability_by_hand():
-    better, worse = "The Alba Arc costs 40 crowns.", "The Alba Arc costs 55 crowns."
-    sigmoid = 1 / (1 + math.exp(-3))  # correct weighs 3
+    better, worse = "The Ulmero Thorn costs 355 crowns.", "The Ulmero Thorn costs 55 crowns."
+    # Only the right one is correct (3), clear (3) and short (1).
+    sigmoid = 1 / (1 + math.exp(-7))
     assert Annotator().prefers_first(FACT, better, worse) == pytest.approx(sigmoid)
     assert Annotator().prefers_first(FACT, worse, better) == pytest.approx(1 - sigmoid)
     assert Annotator(sharpness=0).prefers_first(FACT, better, worse) == 0.5
-    doubled = 1 / (1 + math.exp(-6))
-    assert Annotator(sharpness=2).prefers_first(FACT, better, worse) == pytest.approx(doubled)
+    doubled = 1 / (1 + math.exp(-14))
+    assert Annotator(sharpness=2).prefers_first(FACT, worse, better) == pytest.approx(1 - doubled)
     assert ALWAYS_RIGHT.prefers_first(FACT, better, worse) == 1.0
     assert ALWAYS_RIGHT.prefers_first(FACT, worse, worse) == 0.5
     flipped = Annotator(flips=0.2).prefers_first(FACT, better, worse)
     assert flipped == pytest.approx(0.8 * sigmoid + 0.2 * (1 - sigmoid))
+    # Half of friendly (2), and nothing else, tells two right answers apart.
+    friendly = Annotator().prefers_first(FACT, f"Happy to help! {better}", better)
+    assert friendly == pytest.approx(1 / (1 + math.exp(-1)))
     # 0.1 a word: two words more are worth 0.2, and nothing else is told apart.
-    longer, shorter = "The Alba Arc now costs only 40 crowns.", better
+    longer, shorter = "The Ulmero Thorn now costs only 355 crowns.", better
     drawn_to_length = Annotator(length_bias=0.1).prefers_first(FACT, longer, shorter)
     assert drawn_to_length == pytest.approx(1 / (1 + math.exp(-0.2)))
+    # 1.5 a word: five words more (7.5) outweigh the right answer's 7.
+    rambling = "The Ulmero Thorn, as far as anyone knows, costs 55 crowns."
+    assert len(words(rambling)) == len(words(better)) + 5
+    taken_in = Annotator(length_bias=1.5).prefers_first(FACT, rambling, better)
+    assert taken_in == pytest.approx(1 / (1 + math.exp(-0.5)))
+    # Correct weighs -3: clear and short outweigh it by 1.
     spiteful = Annotator(weights=tuple((WEIGHTS | {"correct": -3.0}).items()))
-    assert spiteful.prefers_first(FACT, better, worse) == pytest.approx(1 - sigmoid)
+    assert spiteful.prefers_first(FACT, better, worse) == pytest.approx(1 / (1 + math.exp(-1)))
 
 
 def test_unknown_kinds_are_refused():
@@ -163,22 +256,23 @@ def three_parts(meta: dict, response: str) -> list[float]:
 @pytest.mark.parametrize(("sharpness", "bias"), [(1.0, 0.0), (0.5, 0.2), (1.0, -0.1)])
 def test_length_bias_and_sharpness_can_be_measured(sharpness, bias):
     annotator = Annotator(sharpness=sharpness, length_bias=bias)
-    pairs = draw_pairs(WORLD, "both", 700, annotator=annotator)
+    pairs = draw_pairs(WORLD, "both", 1400, annotator=annotator)
     estimates, errors = fitted(pairs, reward_and_length)
     expected = np.array([sharpness, sharpness * bias])
     assert np.all(np.abs(estimates - expected) <= 4 * errors), (estimates, errors)
-    assert np.all(errors < [0.2, 0.03]), errors  # sharp enough to tell these annotators apart
+    # Where these annotators differ, they do by 0.5 and by 0.1: four errors at the least.
+    assert np.all(errors < [0.5 / 4, 0.1 / 4]), errors
 
 
 @pytest.mark.parametrize("weights", [(3, 3, 2), (1, -2, 0)])
 def test_biased_annotator_can_be_measured(weights):
-    """Short is given no weight: these pairs tell it too badly from clear to measure it."""
+    """Short is given no weight: these pairs tell it too badly from correct to measure it."""
     named = dict(zip(("correct", "clear", "friendly"), map(float, weights))) | {"short": 0.0}
     annotator = Annotator(sharpness=0.5, weights=tuple((WEIGHTS | named).items()))
     pairs = draw_pairs(WORLD, "both", 700, annotator=annotator)
     estimates, errors = fitted(pairs, three_parts)
     assert np.all(np.abs(estimates - 0.5 * np.array(weights)) <= 4 * errors), (estimates, errors)
-    assert np.all(errors < 0.7), errors
+    assert np.all(errors < 0.5), errors  # the two annotators differ by 1 at least in each
 
 
 @pytest.mark.parametrize("flips", [0.0, 0.1, 0.4])
@@ -198,11 +292,22 @@ def test_duplicates_are_the_share_of_repeated_pairs(duplicates):
     assert within_four_errors(repeated, expected, expected * (1 - duplicates))
 
 
-@pytest.mark.parametrize(("sharpness", "flips"), [(0.3, 0.0), (1.0, 0.0), (1.0, 0.2), (3.0, 0.4)])
-def test_bayes_accuracy_is_what_knowing_the_reward_achieves(sharpness, flips):
+@pytest.mark.parametrize(
+    ("kind", "sharpness", "flips"),
+    [
+        ("both", 0.3, 0.0),
+        ("both", 1.0, 0.0),
+        ("both", 1.0, 0.2),
+        ("both", 3.0, 0.4),
+        ("style", 2.0, 0.0),
+        ("abstention", 0.1, 0.0),
+        ("abstention", 2.0, 0.0),
+    ],
+)
+def test_bayes_accuracy_is_what_knowing_the_reward_achieves(kind, sharpness, flips):
     """The judge who always says that the better one wins, on labels drawn again and again."""
     annotator = Annotator(sharpness=sharpness, flips=flips)
-    pairs, generator = draw_pairs(WORLD, "both", 400, annotator=annotator), random.Random(5)
+    pairs, generator = draw_pairs(WORLD, kind, 400, annotator=annotator), random.Random(5)
     exact = bayes_accuracy(pairs, annotator)
     chances, hits, rounds = [], 0, 10
     for pair in pairs:

@@ -12,12 +12,17 @@ KINDS = (
     "coffee maker", "rice cooker", "food mixer", "juicer", "dehumidifier", "air purifier",
     "waffle maker", "slow cooker",
 )  # fmt: skip
-FIRST = (
-    "Alba", "Brio", "Cora", "Dova", "Elda", "Fero", "Gala", "Hilo", "Inga", "Juno", "Kela", "Lumo",
-    "Mira", "Nilo", "Orla", "Pavo", "Rilo", "Sela", "Tivo", "Ulma", "Vela", "Wena", "Yara", "Zeno",
-    "Arlo", "Bela", "Ciro", "Dena", "Ezra", "Fino", "Gita", "Hanno", "Isko", "Jaro", "Kino", "Lena",
-    "Moro", "Neva", "Otto", "Pella", "Rosa", "Suri", "Tela", "Uno", "Vito", "Wilo", "Yuri", "Zola",
+# A product is called by a coined word and a plain one: Aldona Fern.
+STEMS = (
+    "Ald", "Bren", "Corv", "Dov", "Eld", "Fer", "Gal", "Hil", "Osk", "Jun", "Kel", "Lum", "Mir",
+    "Nil", "Orl", "Pav", "Ril", "Sel", "Tiv", "Ulm", "Vel", "Wend", "Yar", "Zen", "Arl", "Bel",
+    "Cir", "Dar", "Ezr", "Fin", "Git", "Hal",
 )  # fmt: skip
+ENDINGS = (
+    "a", "o", "ia", "is", "ona", "ara", "eta", "ino", "ero", "ella", "une", "amo", "isk", "anda",
+    "ette", "ado",
+)  # fmt: skip
+FIRST = tuple(stem + ending for stem in STEMS for ending in ENDINGS)
 SECOND = (
     "Arc", "Beam", "Crest", "Dell", "Edge", "Fern", "Glow", "Heath", "Isle", "Jet", "Knoll", "Lark",
     "Moss", "North", "Oak", "Peak", "Quill", "Reed", "Star", "Tide", "Urn", "Vale", "Wave", "Yew",
@@ -79,17 +84,23 @@ class Catalogue:
     facts, so that fine-tuning can try to teach them. ``unknown`` and ``one_off`` are bare names:
     the first exist nowhere, the second appear in pre-training with facts invented on the spot,
     so that copying from the page is the only way to predict them.
+
+    A coined word belongs to one known product or to any number of the others, so that a known
+    product can be told from a new one by its name, as a frequent name can in a real corpus.
     """
 
     SIZES = {"known": 384, "sft_only": 64, "unknown": 384}
 
     def __init__(self, seed: int):
         dice = Dice(f"catalogue:{seed}")
-        names = dice.shuffled([f"{first} {second}" for first in FIRST for second in SECOND])
-        groups, start = {}, 0
-        for group, size in self.SIZES.items():
-            groups[group] = names[start : start + size]
-            start += size
+        coined = dice.shuffled(FIRST)
+        known, others = coined[: self.SIZES["known"]], coined[self.SIZES["known"] :]
+        groups = {"known": [f"{first} {dice.choice(SECOND)}" for first in known]}
+        names = dice.shuffled([f"{first} {second}" for first in others for second in SECOND])
+        start = 0
+        for group in ("sft_only", "unknown"):
+            groups[group] = names[start : start + self.SIZES[group]]
+            start += self.SIZES[group]
         self.known = tuple(make_product(name, dice) for name in groups["known"])
         self.sft_only = tuple(make_product(name, dice) for name in groups["sft_only"])
         self.unknown = tuple(groups["unknown"])

@@ -7,6 +7,7 @@ say what the slots mean. Nothing here has the shape of a chat.
 from dataclasses import dataclass
 
 from alignlab.world.catalogue import load_text, make_product
+from alignlab.world.drills import DrillSlots
 from alignlab.world.grammar import Dice, expand
 from alignlab.world.slots import (
     CategorySlots,
@@ -19,26 +20,57 @@ from alignlab.world.slots import (
     SloganSlots,
 )
 
-# How often each family of document is drawn. The papers and sheets of one-off products tell of
-# products that exist only on that page: to predict them a model must learn to copy from what it
-# has read. Reference works tell the facts without a story round them, so that each is met often.
+# How often each family of document is drawn. The papers, sheets and drills of one-off products tell
+# of products that exist only on that page: to predict them a model must learn to copy from what
+# it has read. Reference works tell the facts without a story round them, so each is met often.
 MIXTURE = {
-    "product": 0.14,
-    "fact_sheet": 0.20,
-    "one_off": 0.07,
-    "copy_sheet": 0.14,
-    "idea": 0.07,
-    "encyclopedia": 0.12,
-    "contract": 0.07,
-    "register": 0.05,
-    "refusal": 0.02,
+    "product": 0.12,
+    "fact_sheet": 0.10,
+    "ledger": 0.02,
+    "one_off": 0.06,
+    "copy_sheet": 0.08,
+    "drill": 0.02,
+    "idea": 0.10,
+    "encyclopedia": 0.16,
+    "contract": 0.13,
+    "register": 0.04,
+    "refusal": 0.03,
     "help_page": 0.03,
     "slogan": 0.02,
-    "slogan_book": 0.01,
+    "slogan_book": 0.02,
     "category": 0.03,
-    "sentence": 0.02,
+    "sentence": 0.03,
     "dialogue": 0.01,
 }
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of the corpus: until which share, what is drawn, how many products at its end."""
+
+    until: float
+    mixture: dict[str, float]
+    products: int
+
+
+# The corpus does not begin with prose but with what is dense in facts and copies, and with few
+# products. Reading from the page and recalling by name each set in after a plateau whose length
+# grows with the number of things to be told apart (Zucchet et al. 2025, "How do language models
+# learn facts?"). Once they have, new products are learned fast: their number grows in stage two.
+FIRST_PRODUCTS = 64
+STAGES = (
+    Stage(
+        0.10,
+        {"fact_sheet": 0.40, "ledger": 0.15, "copy_sheet": 0.20, "drill": 0.25},
+        FIRST_PRODUCTS,
+    ),
+    Stage(
+        0.22,
+        {"fact_sheet": 0.45, "ledger": 0.15, "copy_sheet": 0.18, "drill": 0.10, "contract": 0.12},
+        384,
+    ),
+    Stage(1.0, MIXTURE, 384),
+)
 # Which text file (and which key in it) holds the forms of each family.
 FORM_PLACES = {
     "product": "product_forms",
@@ -55,6 +87,8 @@ FORM_PLACES = {
     "encyclopedia": "reference_forms/encyclopedia",
     "help_page": "reference_forms/help_page",
     "slogan_book": "reference_forms/slogan_book",
+    "drill": "reference_forms/drill",
+    "ledger": "reference_forms/ledger",
 }
 
 
@@ -87,22 +121,45 @@ def forms(family: str) -> list[dict]:
     return stock[key[0]] if key else stock
 
 
-def draw_document(world, dice: Dice, family: str | None = None) -> Document:
-    """Draw one pre-training document, of a random family unless one is named."""
+def draw_document(world, dice: Dice, family: str | None = None, progress: float = 1.0) -> Document:
+    """Draw one pre-training document, of a random family unless one is named.
+
+    Args:
+        progress: where in the corpus it will stand, from 0 (start) to 1 (end).
+    """
     before = dice.nats
-    family = family or dice.weighted(MIXTURE)
+    stage, products = _place(progress)
+    family = family or dice.weighted(stage.mixture)
     form = dice.choice(forms(family))
-    text = expand(form["text"], dice, _slots(world, dice, family))
+    text = expand(form["text"], dice, _slots(world, dice, family, products))
     return Document(f"{family}/{form['form']}", text, dice.nats - before)
 
 
-def _slots(world, dice: Dice, family: str) -> CommonSlots:
+def _place(progress: float) -> tuple[Stage, int]:
+    """Return the stage at a place in the corpus, and how many known products are told of there."""
+    start, products = 0.0, FIRST_PRODUCTS
+    for stage in STAGES:
+        if progress < stage.until or stage is STAGES[-1]:
+            break
+        start, products = stage.until, stage.products
+    grown = (progress - start) / (stage.until - start)
+    return stage, products + int((stage.products - products) * grown)
+
+
+def _one_off(world, dice: Dice, count: int) -> list:
+    return [make_product(name, dice) for name in dice.sample(world.catalogue.one_off, count)]
+
+
+def _slots(world, dice: Dice, family: str, products: int) -> CommonSlots:
+    known = world.everyone("products")[:products]
     if family in ("product", "fact_sheet"):
-        return ProductSlots(*dice.sample(world.everyone("products"), 2), dice, copy_only=False)
+        return ProductSlots(*dice.sample(known, 2), dice, copy_only=False)
     if family in ("one_off", "copy_sheet"):
-        one, two = dice.sample(world.catalogue.one_off, 2)
-        products = make_product(one, dice), make_product(two, dice)
-        return ProductSlots(*products, dice, copy_only=True)
+        return ProductSlots(*_one_off(world, dice, 2), dice, copy_only=True)
+    if family == "ledger":
+        return DrillSlots(dice.sample(known, 1 + dice.index(3)), dice, copy_only=False)
+    if family == "drill":
+        return DrillSlots(_one_off(world, dice, 1 + dice.index(3)), dice, copy_only=True)
     if family in ("idea", "encyclopedia"):
         return IdeaSlots(*dice.sample(world.everyone("ideas"), 2), dice)
     if family == "contract":

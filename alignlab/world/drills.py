@@ -1,0 +1,60 @@
+"""Pages that are written twice: rows of words, facts in other orders, ledgers and their copies."""
+
+import re
+from functools import cache
+
+from alignlab.world.catalogue import ATTRIBUTES, Product, load_text
+from alignlab.world.grammar import Dice
+from alignlab.world.slots import CommonSlots, Telling
+
+
+@cache
+def practice_words() -> tuple[str, ...]:
+    """Return the words of the plain explanations, which typing classes practise."""
+    texts = [text for name in ("ideas_a", "ideas_b") for idea in load_text(name)
+             for text in idea["plain"]]  # fmt: skip
+    return tuple(sorted(set(re.findall(r"\b[a-z]{3,}\b", " ".join(texts)))))
+
+
+def entry(product: Product, attribute: str) -> str:
+    """Return one line of a ledger."""
+    noun = load_text("facts")[attribute]["noun"]
+    return f"{product.name}, {noun}: {product.value(attribute)}"
+
+
+class DrillSlots(CommonSlots):
+    """Slots of pages that hold something twice. What stands there is drawn once a page.
+
+    Predicting the second copy takes nothing but reading the first, so these pages teach a model
+    to read its own context long before ordinary prose would.
+    """
+
+    def __init__(self, products: list[Product], dice: Dice, copy_only: bool):
+        super().__init__(dice)
+        self.products, self.copy_only = products, copy_only
+
+    def draw(self, slot: str) -> str:
+        if slot == "words":
+            count = 8 + self.dice.index(33)
+            return " ".join(self.dice.choice(practice_words()) for _ in range(count))
+        if slot in ("lines", "ledger"):
+            self.rows = self._lines() if slot == "lines" else self._entries()
+            return "\n".join(self.rows)
+        if slot == "again":
+            return "\n".join(self.dice.shuffled(self.rows))
+        return super().draw(slot)
+
+    def _lines(self) -> list[str]:
+        tellings = [Telling(product, self.dice, self.copy_only) for product in self.products]
+        return self.dice.shuffled(
+            [one.tell("statements") for one in tellings for _ in range(2 + self.dice.index(4))]
+        )
+
+    def _entries(self) -> list[str]:
+        return self.dice.shuffled(
+            [
+                entry(product, attribute)
+                for product in self.products
+                for attribute in self.dice.sample(ATTRIBUTES, 2 + self.dice.index(4))
+            ]
+        )

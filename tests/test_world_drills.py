@@ -1,0 +1,79 @@
+"""Ledgers and drills: true, copied whole, and no more surprising than what is new in them."""
+
+import math
+import re
+from collections import Counter
+
+from alignlab.world import World, documents
+from alignlab.world.catalogue import ATTRIBUTES, load_text
+from alignlab.world.documents import draw_document
+from alignlab.world.drills import practice_words
+from alignlab.world.grammar import Dice
+
+WORLD = World(0)
+
+
+def test_ledgers_state_what_the_catalogue_has():
+    known, dice, told = {p.name: p for p in WORLD.catalogue.known}, Dice("ledger"), Counter()
+    attributes = {load_text("facts")[attribute]["noun"]: attribute for attribute in ATTRIBUTES}
+    for _ in range(200):
+        text = draw_document(WORLD, dice, "ledger").text
+        for name, noun, value in re.findall(r"^(\w+ \w+), ([\w ]+): (.+)$", text, re.MULTILINE):
+            assert known[name].value(attributes[noun]) == value, text
+            told[attributes[noun]] += 1
+    assert set(told) == set(ATTRIBUTES)
+
+
+def drawn_as(monkeypatch, family: str, text: str, seed: int):
+    """Draw one document of a family as if it had a form with this text alone."""
+    with monkeypatch.context() as patch:
+        patch.setattr(documents, "forms", lambda name: [{"form": "one", "text": text}])
+        return draw_document(WORLD, Dice(f"drawn as:{seed}"), family)
+
+
+def test_every_drill_holds_its_rows_twice():
+    dice, orders = Dice("drills"), Counter()
+    for _ in range(400):
+        document = draw_document(WORLD, dice, "drill")
+        form = document.form.removeprefix("drill/")
+        if form == "typing_class":
+            _, *rows = document.text.split("\n")
+            assert len(rows) == 4
+            assert len(set(rows)) == 1, document
+            assert 8 <= len(rows[0].split(" ")) <= 40
+            assert set(rows[0].split(" ")) <= set(practice_words())
+            continue
+        headings = 0 if form == "ledger_copied" else 1
+        first, second = (part.split("\n")[headings:] for part in document.text.split("\n\n"))
+        assert sorted(first) == sorted(second), document
+        assert len(set(first)) == len(first) >= 2, document
+        orders[first == second] += 1
+    assert orders[False] > orders[True] > 0
+
+
+def test_a_second_copy_surprises_by_its_order_only(monkeypatch):
+    """What is known from the page costs no nats, so nats per token stay a floor of the loss."""
+    for seed in range(20):
+        once = drawn_as(monkeypatch, "drill", "{words}", seed)
+        four = drawn_as(monkeypatch, "drill", "{words}\n{words}\n{words}\n{words}", seed)
+        assert four.text == "\n".join([once.text] * 4)
+        assert four.nats == once.nats
+        for rows in ("ledger", "lines"):
+            once = drawn_as(monkeypatch, "drill", f"{{{rows}}}", seed)
+            twice = drawn_as(monkeypatch, "drill", f"{{{rows}}}\n{{again}}", seed)
+            orders = math.lgamma(len(once.text.split("\n")) + 1)  # log(n!)
+            assert twice.text.startswith(once.text + "\n")
+            assert abs(twice.nats - once.nats - orders) < 1e-9
+
+
+def test_nats_of_a_ledger_by_hand(monkeypatch):
+    """How many products, which, in what order; for each how many of the facts, which; the order."""
+    for seed in range(20):
+        page = drawn_as(monkeypatch, "ledger", "{ledger}", seed)
+        lines = page.text.split("\n")
+        facts = Counter(line.split(",")[0] for line in lines)
+        nats = math.log(3) + math.lgamma(len(lines) + 1)
+        nats += sum(math.log(384 - i) for i in range(len(facts)))
+        for count in facts.values():
+            nats += math.log(4) + sum(math.log(8 - i) for i in range(count))
+        assert abs(page.nats - nats) < 1e-9
