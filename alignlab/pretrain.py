@@ -51,24 +51,27 @@ class PretrainConfig:
     save_seconds: int = 300
 
 
+def architecture(config: PretrainConfig) -> LlamaConfig:
+    """Return the Llama that is trained."""
+    return LlamaConfig(
+        vocab_size=config.vocab_size,
+        hidden_size=config.hidden_size,
+        intermediate_size=config.intermediate_size,
+        num_hidden_layers=config.layers,
+        num_attention_heads=config.heads,
+        max_position_embeddings=1024,
+        attention_bias=True,  # lets a head attend by position alone
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=0,
+        pad_token_id=1,
+    )
+
+
 def build_model(config: PretrainConfig) -> LlamaForCausalLM:
     """Return a Llama of the configured size with its first weights."""
     torch.manual_seed(config.seed)
-    model = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=config.vocab_size,
-            hidden_size=config.hidden_size,
-            intermediate_size=config.intermediate_size,
-            num_hidden_layers=config.layers,
-            num_attention_heads=config.heads,
-            max_position_embeddings=1024,
-            attention_bias=True,
-            tie_word_embeddings=True,
-            bos_token_id=None,
-            eos_token_id=0,
-            pad_token_id=1,
-        )
-    )
+    model = LlamaForCausalLM(architecture(config))
     start_with_induction(model, config.seed)
     return model
 

@@ -7,6 +7,7 @@ come from ``quiz_pages``. Here are the widgets, and what has been answered since
 import sys
 from collections.abc import Callable
 from html import escape
+from itertools import zip_longest
 from pathlib import Path
 from string import ascii_uppercase
 
@@ -21,7 +22,15 @@ from alignlab.questions import (
     Quiz,
     choices,
 )  # fmt: skip
-from alignlab.quiz_pages import FORMS, marks_html, marks_text, question_html, to_html, to_text
+from alignlab.quiz_pages import (
+    FORMS,
+    choices_html,
+    marks_html,
+    marks_text,
+    question_html,
+    to_html,
+    to_text,
+)  # fmt: skip
 from alignlab.schema import read
 from alignlab.scoring import score, total
 
@@ -117,10 +126,10 @@ def _in_notebook() -> bool:
 def view(quiz: Quiz):
     """Return the quiz as an ipywidgets ``VBox``, with what has been answered before filled in.
 
-    Only widgets that ipywidgets 7.7 and 8.1 both have, each with a visible label of its own, so
-    that the keyboard alone is enough. Text goes into HTML values, escaped, and into the options of
-    drop-down lists, which both versions insert as text; never into a ``description``, which 7.7
-    inserts as HTML.
+    Only widgets that ipywidgets 7.7 and 8.1 both have, each with a visible label, and all used
+    with Tab, Space and typing: JupyterLab takes the arrow keys for itself, so no drop-down list and
+    no radio buttons of one group. Text goes into HTML values alone, escaped; 7.7 inserts a
+    ``description`` as HTML.
 
     Raises:
         ImportError: ipywidgets is not installed.
@@ -179,7 +188,7 @@ def _inputs(widgets, question: Question, answer: Answer | None) -> tuple[list, C
         return [widgets.HBox([box, unit])], lambda: box.value
     if isinstance(question, Choice):
         return _ticks(widgets, question, answer or "")
-    return _lists(widgets, question, answer or "")
+    return _boxes(widgets, question, answer or "")
 
 
 def _ticks(widgets, question: Choice, answer: str) -> tuple[list, Callable]:
@@ -210,35 +219,35 @@ def _ticks(widgets, question: Choice, answer: str) -> tuple[list, Callable]:
     return rows, lambda: "".join(letter for letter, tick in ticks.items() if tick.value)
 
 
-def _lists(widgets, question: Matching | Ordering, answer: str) -> tuple[list, Callable]:
-    """Return a drop-down list for each line: of choices for matching, of places for ordering."""
-    shown = list(zip(ascii_uppercase, [choice.text for choice in choices(question)]))
+def _boxes(widgets, question: Matching | Ordering, answer: str) -> tuple[list, Callable]:
+    """Return a box for each line: for a choice's letter in matching, for a place in ordering."""
+    letters = ascii_uppercase[: len(choices(question))]
     if isinstance(question, Matching):
-        names = [str(place) for place, _ in enumerate(question.pairs, 1)]
         texts = [pair.left for pair in question.pairs]
-        options = [(f"{letter}  {text}", letter) for letter, text in shown]
-        values = list(answer)
+        names, hint, values = range(1, len(texts) + 1), "letter", answer
     else:
-        names, texts = zip(*shown)
-        options = [(f"place {place}", place) for place, _ in enumerate(shown, 1)]
-        values = [answer.index(letter) + 1 for letter in names if answer]
-    lists = [
-        widgets.Dropdown(
-            options=[("choose", None), *options], value=value, description=name,
-            style={"description_width": "2em"}, layout=widgets.Layout(flex="0 0 auto"),
+        texts = [choice.text for choice in choices(question)]
+        names, hint = letters, "place"
+        values = [str(answer.index(letter) + 1) for letter in letters if answer]
+    boxes = [
+        widgets.Text(
+            value=value, description=str(name), placeholder=hint,
+            style={"description_width": "2em"}, layout=widgets.Layout(width="8em", flex="0 0 auto"),
         )
-        for name, value in zip(names, values or [None] * len(names))
+        for name, value in zip_longest(names, values, fillvalue="")
     ]  # fmt: skip
     rows = [
-        widgets.HBox([choice, widgets.HTML(_styled(escape(text)))])
-        for choice, text in zip(lists, texts)
+        widgets.HBox([box, widgets.HTML(_styled(escape(text)))]) for box, text in zip(boxes, texts)
     ]
+    if isinstance(question, Matching):
+        rows.insert(0, widgets.HTML(_styled(choices_html(question))))
 
     def read_answer():
+        given = [box.value.strip() for box in boxes]
         if isinstance(question, Matching):
-            return "".join(choice.value or "" for choice in lists)
-        placed = {choice.value: name for name, choice in zip(names, lists)}
-        return "".join(placed.get(place, "") for place, _ in enumerate(shown, 1))
+            return "".join(given) if all(len(letter) == 1 for letter in given) else ""
+        placed = dict(zip(given, letters))
+        return "".join(placed.get(str(place), "") for place in range(1, len(letters) + 1))
 
     return rows, read_answer
 

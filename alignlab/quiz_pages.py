@@ -12,7 +12,7 @@ from alignlab.scoring import Result, score
 FORMS = {
     "single": "Choose one.",
     "multiple": "Choose all that apply.",
-    "matching": "Give each line the choice that belongs to it; a choice may belong to none.",
+    "matching": "Give each line the letter of what belongs to it; some may belong to none.",
     "ordering": "Give each line its place, from 1 on.",
     "numeric": "Answer with a number, such as 0.5 or 2e-3.",
 }
@@ -45,7 +45,8 @@ def marks_text(question: Question, result: Result) -> str:
 def to_html(quiz: Quiz, folded: bool) -> str:
     """Return the quiz with its answers folded, and the questions as well if ``folded``."""
     questions = "".join(
-        f"<li>{question_html(question)}{_choices_html(question)}<details><summary>Answer</summary>"
+        f"<li>{question_html(question)}{_lefts_html(question)}{choices_html(question)}"
+        "<details><summary>Answer</summary>"
         f"{marks_html(question, score(question, solution(question)))}</details></li>"
         for question in quiz.questions
     )
@@ -65,13 +66,18 @@ def question_html(question: Question) -> str:
     return f"{case}<p><strong>{escape(question.ask)}</strong> {form}</p>"
 
 
-def _choices_html(question: Question) -> str:
+def _lefts_html(question: Question) -> str:
+    if not isinstance(question, Matching):
+        return ""
+    return f"<ol>{''.join(f'<li>{escape(pair.left)}</li>' for pair in question.pairs)}</ol>"
+
+
+def choices_html(question: Question) -> str:
+    """Return what the letters of a question stand for; nothing for a number."""
     if isinstance(question, Numeric):
         return ""
-    lines = [pair.left for pair in question.pairs] if isinstance(question, Matching) else []
-    left = f"<ol>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ol>" if lines else ""
     items = "".join(f"<li>{escape(choice.text)}</li>" for choice in choices(question))
-    return f'{left}<ol type="A">{items}</ol>'
+    return f'<ol type="A">{items}</ol>'
 
 
 def marks_html(question: Question, result: Result) -> str:

@@ -173,7 +173,7 @@ def test_a_curriculum_begins_with_few_products_and_ends_with_all(tokenizer, tmp_
         path = tmp_path / "stream.bin"
         write_stream(path, WORLD, tokenizer, 300_000, "places", curriculum=curriculum)
         ids = np.fromfile(path, np.uint16)
-        texts = tokenizer.decode(ids[:20_000]), tokenizer.decode(ids[-100_000:])
+        texts = tokenizer.decode(ids[:20_000]), tokenizer.decode(ids[-200_000:])
         return [{i for i, name in enumerate(names) if name in text} for text in texts]
 
     everyone = set(range(len(names)))

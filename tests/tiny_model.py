@@ -10,10 +10,11 @@ from pathlib import Path
 
 import torch
 from datasets import Dataset
+from transformers import LlamaForCausalLM
 
 from alignlab.callbacks import LengthGroups, MetricsLog
 from alignlab.models import load_tokenizer
-from alignlab.pretrain import PretrainConfig, build_model, build_tokenizer
+from alignlab.pretrain import PretrainConfig, architecture, build_tokenizer
 from alignlab.world import World
 
 _KEPT = tempfile.TemporaryDirectory(prefix="alignlab-tiny-")
@@ -36,7 +37,8 @@ def random_model(vocab_size: int):
     config = PretrainConfig(
         vocab_size=vocab_size, hidden_size=32, layers=2, heads=2, intermediate_size=64
     )
-    model = build_model(config)
+    torch.manual_seed(config.seed)
+    model = LlamaForCausalLM(architecture(config))
     with torch.no_grad():
         for weight in model.parameters():
             if weight.ndim == 2:
