@@ -23,8 +23,8 @@ from alignlab.questions import (
     choices,
 )  # fmt: skip
 from alignlab.quiz_pages import (
-    FORMS,
     choices_html,
+    form,
     marks_html,
     marks_text,
     question_html,
@@ -166,7 +166,7 @@ def _question_view(widgets, quiz: Quiz, number: int, question: Question, refresh
         try:
             result = score(question, read_answer())
         except ValueError:
-            feedback.value = _styled(f"<p>Not checked. {escape(FORMS[question.type])}</p>")
+            feedback.value = _styled(f"<p>Not checked. {escape(form(question))}</p>")
             return
         given[question.id] = result.answer
         verdict = "Right." if result.right else "Not right yet."
@@ -183,9 +183,8 @@ def _question_view(widgets, quiz: Quiz, number: int, question: Question, refresh
 def _inputs(widgets, question: Question, answer: Answer | None) -> tuple[list, Callable]:
     """Return rows to answer with, filled in, and a function that returns the answer they hold."""
     if isinstance(question, Numeric):
-        box = widgets.Text(value="" if answer is None else str(answer), placeholder="a number")
-        unit = widgets.HTML(_styled(escape(question.unit or "")))
-        return [widgets.HBox([box, unit])], lambda: box.value
+        box = _box(widgets, "" if answer is None else str(answer), "", "a number", "14em")
+        return [box], lambda: box.value
     if isinstance(question, Choice):
         return _ticks(widgets, question, answer or "")
     return _boxes(widgets, question, answer or "")
@@ -230,12 +229,9 @@ def _boxes(widgets, question: Matching | Ordering, answer: str) -> tuple[list, C
         names, hint = letters, "place"
         values = [str(answer.index(letter) + 1) for letter in letters if answer]
     boxes = [
-        widgets.Text(
-            value=value, description=str(name), placeholder=hint,
-            style={"description_width": "2em"}, layout=widgets.Layout(width="8em", flex="0 0 auto"),
-        )
+        _box(widgets, value, str(name), hint, "8em")
         for name, value in zip_longest(names, values, fillvalue="")
-    ]  # fmt: skip
+    ]
     rows = [
         widgets.HBox([box, widgets.HTML(_styled(escape(text)))]) for box, text in zip(boxes, texts)
     ]
@@ -250,6 +246,15 @@ def _boxes(widgets, question: Matching | Ordering, answer: str) -> tuple[list, C
         return "".join(placed.get(str(place), "") for place in range(1, len(letters) + 1))
 
     return rows, read_answer
+
+
+def _box(widgets, value: str, name: str, hint: str, width: str):
+    return widgets.Text(
+        value=value, description=name, placeholder=hint, style={"description_width": "2em"},
+        layout=widgets.Layout(width=width, flex="0 0 auto"),
+        # Sent when the box is left: while keys still come, the button's message can overtake them.
+        continuous_update=False,
+    )  # fmt: skip
 
 
 def _styled(content: str) -> str:

@@ -9,12 +9,12 @@ from string import ascii_uppercase
 from alignlab.questions import Matching, Numeric, Question, Quiz, choices, solution
 from alignlab.scoring import Result, score
 
-FORMS = {
+_FORMS = {
     "single": "Choose one.",
     "multiple": "Choose all that apply.",
     "matching": "Give each line the letter of what belongs to it; some may belong to none.",
     "ordering": "Give each line its place, from 1 on.",
-    "numeric": "Answer with a number, such as 0.5 or 2e-3.",
+    "numeric": "Answer with a number such as 0.5 or 2e-3",
 }
 # Words say the same, so the signs may be missed.
 _SIGNS = {True: "✓", False: "✗", None: "–"}
@@ -23,12 +23,19 @@ letters: "B" for a single choice, "AC" for several, one letter for each line in 
 matching, all letters in the right order for ordering."""
 
 
+def form(question: Question) -> str:
+    """Return in one sentence how to answer."""
+    if not isinstance(question, Numeric):
+        return _FORMS[question.type]
+    return _FORMS["numeric"] + (f", in {question.unit}." if question.unit else ".")
+
+
 def to_text(quiz: Quiz) -> str:
     """Return the questions as plain text, without their answers."""
     lines = [f"{quiz.title} ({len(quiz.questions)} questions)", ""]
     for number, question in enumerate(quiz.questions, 1):
         case = [question.case] if question.case else []
-        lines.append(" ".join([f"{number}.", *case, question.ask, FORMS[question.type]]))
+        lines.append(" ".join([f"{number}.", *case, question.ask, form(question)]))
         if isinstance(question, Matching):
             lines += [f"   {place}. {pair.left}" for place, pair in enumerate(question.pairs, 1)]
         shown = zip(ascii_uppercase, choices(question))
@@ -60,10 +67,9 @@ def to_html(quiz: Quiz, folded: bool) -> str:
 
 
 def question_html(question: Question) -> str:
-    """Return the case and what is asked."""
+    """Return the case, what is asked and how to answer."""
     case = f"<p>{escape(question.case)}</p>" if question.case else ""
-    form = escape(FORMS[question.type])
-    return f"{case}<p><strong>{escape(question.ask)}</strong> {form}</p>"
+    return f"{case}<p><strong>{escape(question.ask)}</strong> {escape(form(question))}</p>"
 
 
 def _lefts_html(question: Question) -> str:

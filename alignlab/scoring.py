@@ -74,8 +74,8 @@ def _score_choice(question: Choice, letters: str) -> list[Mark]:
     for letter, option in zip(ascii_uppercase, question.options):
         chosen = letter in letters
         verdict = "right" if option.right else "wrong"
-        if not chosen:
-            verdict += ", but not chosen" if option.right else ", and not chosen"
+        if chosen != option.right:
+            verdict += ", but chosen" if chosen else ", but not chosen"
         right = option.right == chosen if option.right or chosen else None
         marks.append(Mark(letter, right, verdict, option.why))
     return marks
