@@ -12,16 +12,7 @@ from pathlib import Path
 from string import ascii_uppercase
 
 from alignlab import concepts
-from alignlab.questions import (
-    Answer,
-    Choice,
-    Matching,
-    Numeric,
-    Ordering,
-    Question,
-    Quiz,
-    choices,
-)  # fmt: skip
+from alignlab.questions import Answer, Choice, Matching, Numeric, Ordering, Question, Quiz, choices
 from alignlab.quiz_pages import (
     choices_html,
     form,
@@ -30,7 +21,7 @@ from alignlab.quiz_pages import (
     question_html,
     to_html,
     to_text,
-)  # fmt: skip
+)
 from alignlab.schema import read
 from alignlab.scoring import score, total
 

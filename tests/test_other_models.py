@@ -104,7 +104,7 @@ def trained(request, data, tmp_path_factory):
     pairs = data / "comparisons.jsonl"
     kind = "--lora" if request.param == "qwen3" else "--full"
     command("sft", "--model", base, "--data", data / "demonstrations.jsonl", "--output",
-            folder / "sft", kind, "--max-steps", 40, "--learning-rate", 0.01, *SMALL)  # fmt: skip
+            folder / "sft", kind, "--max-steps", 120, "--learning-rate", 0.01, *SMALL)  # fmt: skip
     command("dpo", "--model", folder / "sft", "--data", pairs, "--output", folder / "dpo",
             "--max-steps", 12, "--learning-rate", 0.005, *SMALL)  # fmt: skip
     command("reward", "--model", base, "--data", pairs, "--output", folder / "reward",
@@ -132,7 +132,7 @@ def test_sft_teaches_the_responses(trained, data):
     assert all(map(is_learned, answers(trained, data, "sft")))
     config = json.loads((trained.folder / "sft" / "config.json").read_text())
     assert config["method"] == "sft"
-    assert config["max_steps"] == 40
+    assert config["max_steps"] == 120
     weights = "adapter" if trained.family == "qwen3" else "model"
     assert (trained.folder / "sft" / weights).is_dir()
     assert [row["step"] for row in metrics(trained.folder / "sft")] == list(range(1, 41))
