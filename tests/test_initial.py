@@ -53,7 +53,7 @@ def attentions(model, ids: torch.Tensor) -> list[torch.Tensor]:
 @pytest.mark.parametrize("seed", range(3))
 def test_an_untrained_model_predicts_a_second_copy(seed):
     first, second = nats_a_token(build_model(PretrainConfig(seed=seed)), seed)
-    assert first == pytest.approx(math.log(CONFIG.vocab_size), abs=0.5)
+    assert first > math.log(CONFIG.vocab_size)
     assert second < 6
 
 

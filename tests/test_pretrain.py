@@ -21,6 +21,7 @@ from alignlab.pretrain import (
     PretrainConfig,
     build_model,
     build_optimizer,
+    centre_embeddings,
     learning_rate_factor,
     pretrain,
 )
@@ -195,6 +196,27 @@ def test_every_parameter_is_in_one_group_of_the_optimizer():
     assert rates == [TINY.learning_rate, TINY.learning_rate, TINY.embedding_lr]
     decays = [group["weight_decay"] for group in (matrices, others, embedding)]
     assert decays == [TINY.weight_decay, 0, 0]
+
+
+@torch.no_grad()
+def test_centred_embeddings_predict_the_same_from_the_same_state():
+    model = build_model(TINY)
+    embedding = model.get_input_embeddings().weight
+    embedding += torch.linspace(-3, 3, TINY.hidden_size)
+    state = torch.randn(4, TINY.hidden_size, generator=torch.Generator().manual_seed(0))
+    before, apart = model.lm_head(state).log_softmax(-1), torch.pdist(embedding)
+    centre_embeddings(model)
+    assert embedding.mean(dim=0).abs().max() < 1e-6
+    torch.testing.assert_close(model.lm_head(state).log_softmax(-1), before, atol=1e-4, rtol=0)
+    torch.testing.assert_close(torch.pdist(embedding), apart, atol=1e-4, rtol=0)
+
+
+def test_training_keeps_the_embeddings_centred(tmp_path, monkeypatch):
+    kept = []
+    monkeypatch.setattr("alignlab.pretrain.separate_roles", lambda model, _: kept.append(model))
+    pretrain(tmp_path / "model", TINY, device="cpu")
+    mean = kept[0].get_input_embeddings().weight.float().mean(dim=0)
+    assert mean.abs().max() < 1e-3
 
 
 def test_schedule_warms_up_stays_and_falls_to_zero():

@@ -51,6 +51,19 @@ def test_every_drill_holds_its_rows_twice():
     assert orders[False] > orders[True] > 0
 
 
+def test_a_copybook_holds_every_line_again():
+    dice, lengths = Dice("copybooks"), Counter()
+    for _ in range(300):
+        document = draw_document(WORLD, dice, "copybook")
+        lines = Counter(line for line in document.text.split("\n") if line)
+        copied = {line: count for line, count in lines.items() if count > 1}
+        lengths[len(copied)] += 1
+        # What stands there once is the form's own: headings, who dictates, a remark at the end.
+        assert len(lines) - len(copied) <= 3, document
+        assert set(copied.values()) <= {2, 3}, document
+    assert set(lengths) == {1, 2, 3, 4}
+
+
 def test_a_second_copy_surprises_by_its_order_only(monkeypatch):
     """What is known from the page costs no nats, so nats per token stay a floor of the loss."""
     for seed in range(20):

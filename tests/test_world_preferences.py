@@ -256,7 +256,7 @@ def three_parts(meta: dict, response: str) -> list[float]:
 @pytest.mark.parametrize(("sharpness", "bias"), [(1.0, 0.0), (0.5, 0.2), (1.0, -0.1)])
 def test_length_bias_and_sharpness_can_be_measured(sharpness, bias):
     annotator = Annotator(sharpness=sharpness, length_bias=bias)
-    pairs = draw_pairs(WORLD, "both", 1400, annotator=annotator)
+    pairs = draw_pairs(WORLD, "both", 2000, annotator=annotator)
     estimates, errors = fitted(pairs, reward_and_length)
     expected = np.array([sharpness, sharpness * bias])
     assert np.all(np.abs(estimates - expected) <= 4 * errors), (estimates, errors)

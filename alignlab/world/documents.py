@@ -24,22 +24,23 @@ from alignlab.world.slots import (
 # of products that exist only on that page: to predict them a model must learn to copy from what
 # it has read. Reference works tell the facts without a story round them, so each is met often.
 MIXTURE = {
-    "product": 0.12,
-    "fact_sheet": 0.10,
-    "ledger": 0.02,
-    "one_off": 0.06,
-    "copy_sheet": 0.08,
-    "drill": 0.02,
-    "idea": 0.10,
-    "encyclopedia": 0.16,
+    "product": 0.11,
+    "fact_sheet": 0.12,
+    "ledger": 0.03,
+    "one_off": 0.05,
+    "copy_sheet": 0.06,
+    "drill": 0.01,
+    "copybook": 0.03,
+    "idea": 0.09,
+    "encyclopedia": 0.14,
     "contract": 0.13,
-    "register": 0.04,
+    "register": 0.03,
     "refusal": 0.03,
     "help_page": 0.03,
     "slogan": 0.02,
     "slogan_book": 0.02,
-    "category": 0.03,
-    "sentence": 0.03,
+    "category": 0.04,
+    "sentence": 0.05,
     "dialogue": 0.01,
 }
 
@@ -60,13 +61,27 @@ class Stage:
 FIRST_PRODUCTS = 64
 STAGES = (
     Stage(
-        0.10,
-        {"fact_sheet": 0.40, "ledger": 0.15, "copy_sheet": 0.20, "drill": 0.25},
+        0.12,
+        {
+            "fact_sheet": 0.34,
+            "ledger": 0.11,
+            "copy_sheet": 0.12,
+            "drill": 0.06,
+            "copybook": 0.22,
+            "contract": 0.15,
+        },
         FIRST_PRODUCTS,
     ),
     Stage(
-        0.22,
-        {"fact_sheet": 0.45, "ledger": 0.15, "copy_sheet": 0.18, "drill": 0.10, "contract": 0.12},
+        0.26,
+        {
+            "fact_sheet": 0.42,
+            "ledger": 0.13,
+            "copy_sheet": 0.13,
+            "drill": 0.05,
+            "copybook": 0.10,
+            "contract": 0.17,
+        },
         384,
     ),
     Stage(1.0, MIXTURE, 384),
@@ -88,6 +103,7 @@ FORM_PLACES = {
     "help_page": "reference_forms/help_page",
     "slogan_book": "reference_forms/slogan_book",
     "drill": "reference_forms/drill",
+    "copybook": "reference_forms/copybook",
     "ledger": "reference_forms/ledger",
 }
 
@@ -158,6 +174,8 @@ def _slots(world, dice: Dice, family: str, products: int) -> CommonSlots:
         return ProductSlots(*_one_off(world, dice, 2), dice, copy_only=True)
     if family == "ledger":
         return DrillSlots(dice.sample(known, 1 + dice.index(3)), dice, copy_only=False)
+    if family == "copybook":
+        return DrillSlots([], dice, copy_only=True)
     if family == "drill":
         return DrillSlots(_one_off(world, dice, 1 + dice.index(3)), dice, copy_only=True)
     if family in ("idea", "encyclopedia"):

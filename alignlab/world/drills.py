@@ -4,6 +4,7 @@ import re
 from functools import cache
 
 from alignlab.world.catalogue import ATTRIBUTES, Product, load_text
+from alignlab.world.contracts import FEES, LIMITS, TERMS
 from alignlab.world.grammar import Dice
 from alignlab.world.slots import CommonSlots, Telling
 
@@ -14,6 +15,18 @@ def practice_words() -> tuple[str, ...]:
     texts = [text for name in ("ideas_a", "ideas_b") for idea in load_text(name)
              for text in idea["plain"]]  # fmt: skip
     return tuple(sorted(set(re.findall(r"\b[a-z]{3,}\b", " ".join(texts)))))
+
+
+@cache
+def copybook_words() -> tuple[str, ...]:
+    """Return what is copied out in copybooks: words of both registers, names, sums, things."""
+    ideas = [idea for letter in "abcd" for idea in load_text(f"ideas_{letter}")]
+    texts = [text for idea in ideas for text in (*idea["plain"], *idea["technical"])]
+    phrases = load_text("phrases")
+    names = ("persons", "companies", "clients", "lands", "towns", "designers", "colours")
+    things = [item for group in load_text("categories")["categories"] for item in group["items"]]
+    stock = [*TERMS, *LIMITS, *FEES, *things, *(name for key in names for name in phrases[key])]
+    return tuple(sorted({*re.findall(r"\b[A-Za-z]{2,}\b", " ".join(texts)), *stock}))
 
 
 def entry(product: Product, attribute: str) -> str:
@@ -37,12 +50,19 @@ class DrillSlots(CommonSlots):
         if slot == "words":
             count = 8 + self.dice.index(33)
             return " ".join(self.dice.choice(practice_words()) for _ in range(count))
-        if slot in ("lines", "ledger"):
-            self.rows = self._lines() if slot == "lines" else self._entries()
+        if slot in ("lines", "ledger", "page"):
+            make = {"lines": self._lines, "ledger": self._entries, "page": self._page}
+            self.rows = make[slot]()
             return "\n".join(self.rows)
         if slot == "again":
             return "\n".join(self.dice.shuffled(self.rows))
         return super().draw(slot)
+
+    def _page(self) -> list[str]:
+        return [
+            " ".join(self.dice.choice(copybook_words()) for _ in range(3 + self.dice.index(20)))
+            for _ in range(1 + self.dice.index(4))
+        ]
 
     def _lines(self) -> list[str]:
         tellings = [Telling(product, self.dice, self.copy_only) for product in self.products]

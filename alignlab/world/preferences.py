@@ -14,15 +14,17 @@ from alignlab.world.grammar import Dice, mixture
 from alignlab.world.judges import find_idea, judge
 from alignlab.world.statements import has_phrase, is_finished, split_sentences, words
 from alignlab.world.tasks import (  # fmt: skip
-    STYLES,
     abstain,
     abstentions,
     explain,
     explanations,
     manual,
+    plain_tellings,
 )
 
 WEIGHTS = {"correct": 3.0, "clear": 3.0, "friendly": 2.0, "short": 1.0, "safe": 3.0}
+# Share of the style pairs in which one of the two is technical.
+TECHNICAL_PAIRS = 0.75
 # What these judges accept need not end as a sentence does.
 FRAGMENTS = ("list", "brief")
 
@@ -115,10 +117,20 @@ class Annotator:
 
 
 def style_candidates(example: Example, dice: Dice) -> tuple[str, str]:
-    """Draw two different explanations of one idea, of two different styles."""
-    first, second = dice.sample(tuple(STYLES), 2)
+    """Draw two explanations of one idea that differ in style and in as little else as can be.
+
+    Three in four compare the technical register with another style; the rest tell the same plain
+    sentences with more or fewer friendly phrases, so that a pair says which of its differences
+    was liked.
+    """
     idea = find_idea(example.meta["idea"])
-    return tuple(dice.weighted(explanations(idea, style)) for style in (first, second))
+    told = plain_tellings(idea, dice)
+    if dice.chance(TECHNICAL_PAIRS):
+        technical = dice.weighted(explanations(idea, "technical"))
+        first, second = technical, dice.choice(list(told.values()))
+    else:
+        first, second = dice.sample(tuple(told.values()), 2)
+    return (first, second) if dice.chance(0.5) else (second, first)
 
 
 def made_up(name: str, attribute: str) -> dict[str, float]:

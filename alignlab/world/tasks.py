@@ -83,6 +83,18 @@ def explanations(idea: dict, style: str) -> dict[str, float]:
     return combine(openers, body, closers, join=" ")
 
 
+def plain_tellings(idea: dict, dice: Dice) -> dict[str, str]:
+    """Draw one plain explanation of an idea, told in each style that is not technical."""
+    phrases = load_text("phrases")
+    body = dice.weighted(explanations(idea, "plain"))
+    opener, closer = dice.choice(phrases["openers"]), dice.choice(phrases["closers"])
+    return {
+        "plain": body,
+        "friendly": f"{opener} {body}",
+        "friendliest": f"{opener} {body} {closer}",
+    }
+
+
 def explain(world, split, dice, wordings="train", styles=None) -> Example:
     """Explain an everyday idea; ``styles`` weighs the registers of the labels."""
     styles = styles or STYLES
