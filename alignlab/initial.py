@@ -10,14 +10,14 @@ layers". Nothing is fixed: training goes on from here as from any other start.
 import torch
 
 # Chosen so that a model of the bundled size, untrained, predicts the second copy of a row of random
-# tokens at 5 nats a token where the first copy costs 11 (tests/test_initial.py).
-# Adam moves every weight by about the learning rate a step, whatever the weight's size: what is set
-# small here is washed away before it is of use.
-EMBEDDING_STD = 0.25
-FINAL_NORM = 0.4  # keeps the first logits moderate all the same
+# tokens at two thirds of the nats of the first or less (tests/test_initial.py). Adam moves every weight by
+# about the learning rate a step, whatever the weight's size: what is set small here is washed away
+# before it is of use.
+EMBEDDING_STD = 0.1
+# The other heads and layers begin as usual: recalling a fact takes heads that gather names.
+COPYING_HEADS, COPYING_LAYERS = 3, 3
 MATCH_STD = 0.15  # queries and keys of the heads that look for equal tokens
-MOVE_GAIN, COPY_GAIN = 0.25, 0.5  # how strongly the first layer and the others write what they read
-MLP_GAIN = 0.3
+MOVE_GAIN, COPY_GAIN = 0.1, 0.5  # how strongly the first layer and the others write what they read
 PREVIOUS = 4.5  # size of the constant queries and keys that attend to the token before
 PREVIOUS_PAIRS = 12  # rotary pairs, fastest first, that tell neighbours apart
 FAR_PAIRS = 14  # rotary pairs too fast for a match at a distance
@@ -28,7 +28,7 @@ def _orthogonal(size: int, generator: torch.Generator) -> torch.Tensor:
 
 
 def _attend_to_previous(attention, heads: int, theta: float) -> None:
-    """Give every head a query and a key that are constant and match at distance one."""
+    """Give the copying heads a query and a key that are constant and match at distance one."""
     size = attention.head_dim
     half, pairs = size // 2, min(PREVIOUS_PAIRS, size // 2)
     angle = theta ** (-torch.arange(0, size, 2) / size)
@@ -36,40 +36,45 @@ def _attend_to_previous(attention, heads: int, theta: float) -> None:
     query[:pairs] = PREVIOUS
     key[:pairs] = PREVIOUS * torch.cos(angle[:pairs])
     key[half : half + pairs] = PREVIOUS * torch.sin(angle[:pairs])
-    attention.q_proj.weight.mul_(0.3)
-    attention.k_proj.weight.mul_(0.3)
-    attention.q_proj.bias.copy_(query.repeat(heads))
-    attention.k_proj.bias.copy_(key.repeat(heads))
+    used = heads * size
+    attention.q_proj.weight[:used].mul_(0.3)
+    attention.k_proj.weight[:used].mul_(0.3)
+    attention.q_proj.bias[:used] = query.repeat(heads)
+    attention.k_proj.bias[:used] = key.repeat(heads)
+
+
+def _attend_to_equal(attention, heads: int, moved: torch.Tensor, generator) -> None:
+    """Let the copying heads look for places after a token that equals the present one."""
+    half = attention.head_dim // 2
+    match = torch.randn(heads, 2, half, len(moved), generator=generator) * MATCH_STD
+    match[:, :, : min(FAR_PAIRS, half // 2)] = 0
+    match = match.reshape(heads * 2 * half, len(moved))
+    attention.q_proj.weight[: len(match)] = match
+    attention.k_proj.weight[: len(match)] = match @ moved.T
 
 
 @torch.no_grad()
 def start_with_induction(model, seed: int = 0) -> None:
-    """Set a Llama's first weights so that its first layers form induction heads.
+    """Set a Llama's first weights so that some heads of its first layers are induction heads.
 
     Args:
         model: a ``LlamaForCausalLM`` with ``attention_bias``, one key head a query head and tied
             embeddings.
     """
     config = model.config
-    width, heads = config.hidden_size, config.num_attention_heads
+    width, heads = config.hidden_size, min(COPYING_HEADS, config.num_attention_heads)
+    used = heads * model.model.layers[0].self_attn.head_dim
     generator = torch.Generator().manual_seed(seed + 1)
     moved = _orthogonal(width, generator)  # where the first layer writes the token before
     embedding = model.get_input_embeddings().weight
     embedding.mul_(EMBEDDING_STD / embedding.std())
-    model.model.norm.weight.fill_(FINAL_NORM)
-    for i, layer in enumerate(model.model.layers):
+    for i, layer in enumerate(model.model.layers[:COPYING_LAYERS]):
         attention = layer.self_attn
-        layer.mlp.down_proj.weight.mul_(MLP_GAIN)
-        read = _orthogonal(width, generator)
-        attention.v_proj.weight.copy_(read)
+        read = _orthogonal(width, generator)[:used]
+        attention.v_proj.weight[:used] = read
         if i == 0:
             _attend_to_previous(attention, heads, config.rope_parameters["rope_theta"])
-            attention.o_proj.weight.copy_(MOVE_GAIN * moved @ read.T)
-            continue
-        match = MATCH_STD * torch.randn(heads, 2, width // heads // 2, width, generator=generator)
-        match[:, :, : min(FAR_PAIRS, match.shape[2] // 2)] = 0
-        match = match.reshape(width, width)
-        attention.q_proj.weight.copy_(match)
-        # Layers 1 and 2 look for places after an equal token, the others for equal tokens.
-        attention.k_proj.weight.copy_(match @ moved.T if i <= 2 else match)
-        attention.o_proj.weight.copy_(COPY_GAIN * read.T)
+            attention.o_proj.weight[:, :used] = MOVE_GAIN * moved @ read.T
+        else:
+            _attend_to_equal(attention, heads, moved, generator)
+            attention.o_proj.weight[:, :used] = COPY_GAIN * read.T

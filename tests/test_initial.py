@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from alignlab.initial import start_with_induction
+from alignlab.initial import COPYING_HEADS, start_with_induction
 from alignlab.pretrain import PretrainConfig, build_model
 
 CONFIG = PretrainConfig()
@@ -54,7 +54,7 @@ def attentions(model, ids: torch.Tensor) -> list[torch.Tensor]:
 def test_an_untrained_model_predicts_a_second_copy(seed):
     first, second = nats_a_token(build_model(PretrainConfig(seed=seed)), seed)
     assert first > math.log(CONFIG.vocab_size)
-    assert second < 6
+    assert second < 2 / 3 * first
 
 
 def test_without_this_start_it_does_not(monkeypatch):
@@ -67,7 +67,7 @@ def test_without_this_start_it_does_not(monkeypatch):
 def test_the_first_layer_attends_to_the_previous_token():
     ids, _ = rows_written_twice(seed=0, sequences=2)
     layer = attentions(build_model(CONFIG), ids)[0]
-    previous = layer.diagonal(-1, 2, 3)  # (batch, heads, from)
+    previous = layer.diagonal(-1, 2, 3)[:, :COPYING_HEADS]  # (batch, heads, from)
     assert previous.mean() > 0.8
     assert previous.min() > 0.5
 
@@ -77,7 +77,7 @@ def test_the_second_layer_attends_to_the_token_after_an_equal_one():
     for length in (20, 60, 120):
         row = torch.randint(0, CONFIG.vocab_size, (2, length), generator=generator)
         layer = attentions(build_model(CONFIG), torch.cat([row, row], 1))[1]
-        after = layer.diagonal(1 - length, 2, 3)[..., 1:]  # (batch, heads, from)
+        after = layer.diagonal(1 - length, 2, 3)[:, :COPYING_HEADS, 1:]  # (batch, heads, from)
         even = 1 / (1.5 * length)  # were each of the tokens so far attended to alike
         assert after.mean(dim=(0, 2)).min() > 10 * even, length
 
