@@ -10,7 +10,7 @@ PYTHON ?= python3 python3.14 python3.13 python3.12 python3.11
 # torch has wheels for these, and without ensurepip (Debian's python3-venv) there is no venv.
 SUITABLE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
 
-.PHONY: help demo test lint lab bench pretrain
+.PHONY: help demo test lint lab notebooks bench pretrain
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -29,6 +29,9 @@ lint: $(READY)  ## check style and formatting
 
 lab: $(READY)  ## open JupyterLab
 	$(BIN)/jupyter lab
+
+notebooks: $(READY)  ## build the notebooks from their text, and exercises/ from solutions/
+	$(BIN)/python -m alignlab.notebooks
 
 bench: $(READY)  ## measure speed as ratios: a table, bench.work/bench.json and a plot
 	$(BIN)/python -m tests.benchmarks --json bench.work/bench.json --plots bench.work

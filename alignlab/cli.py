@@ -3,7 +3,9 @@
 import argparse
 import difflib
 import json
+import os
 import sys
+from collections import Counter
 from dataclasses import fields
 from pathlib import Path
 
@@ -23,6 +25,8 @@ EXAMPLES = {
     "generate": "alignlab generate --model runs/sft --prompts prompts.txt --output out.jsonl",
     "eval": "alignlab eval --model runs/dpo --reference runs/sft --json scores.json",
     "compare": "alignlab compare tiny runs/sft runs/dpo --prompts prompts.txt --html page.html",
+    "votes": "alignlab votes votes.jsonl --export preferences.jsonl",
+    "grade": "alignlab grade submissions/ --out grades.csv --json grades.json --jobs 2",
     "doctor": "alignlab doctor",
 }
 MODEL_HELP = "'tiny' (the bundled model), a run folder, a model folder or a Hub id"
@@ -30,6 +34,13 @@ DATA_HELP = (
     "world:TASK (world:sft, world:manual, ...), a file (json, jsonl, csv, parquet, also .gz) "
     "or a Hub id"
 )
+
+GRADE_HELP = """Grade students' notebooks: points and a message for each exercise.
+
+Every notebook runs in a sandbox of its own, with limits on time and memory. Its checks come from
+the notebook in solutions/ that has the same cells, whatever the file is called, and run where the
+submission cannot reach them. Each exercise is "right", "wrong", or "could not run" with the reason.
+Run the same command again to go on: a notebook with grades that has not changed is left out."""
 
 
 def _training_flags(parser: argparse.ArgumentParser) -> None:
@@ -60,7 +71,7 @@ def _training_flags(parser: argparse.ArgumentParser) -> None:
 def _positive(text: str) -> int:
     value = int(text)
     if value <= 0:
-        raise argparse.ArgumentTypeError(f"{text} is not a number of steps above zero")
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number above zero")
     return value
 
 
@@ -74,7 +85,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     def verb(name: str, text: str) -> argparse.ArgumentParser:
         return verbs.add_parser(
-            name, help=text, description=text, epilog=f"Example: {EXAMPLES[name]}",
+            name, help=text.splitlines()[0], description=text, epilog=f"Example: {EXAMPLES[name]}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )  # fmt: skip
 
@@ -91,9 +102,32 @@ def build_parser() -> argparse.ArgumentParser:
     verbs.choices["dpo"].add_argument("--beta", type=float, help="strength of the KL leash")
     verbs.choices["dpo"].add_argument("--loss-type", help="sigmoid, ipo, hinge, robust, ...")
     _asking_flags(verb)
+    votes = verb("votes", "Win rates of a vote log, and its export as preference data.")
+    votes.add_argument("log", type=Path, metavar="FILE", help="the vote log, JSONL")
+    votes.add_argument("--export", type=Path, metavar="OUT.jsonl", help="preferences to write")
+    votes.add_argument("--held-out", type=float, default=0.0, metavar="SHARE",
+                       help="of the prompts; their rows go to OUT.held_out.jsonl")  # fmt: skip
+    votes.add_argument("--json", action="store_true", help="machine-readable")
+    _grading_flags(verb("grade", GRADE_HELP))
     doctor = verb("doctor", "Versions, device, memory, and what each profile would do here.")
     doctor.add_argument("--json", action="store_true", help="machine-readable")
     return parser
+
+
+def _grading_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "paths", nargs="+", type=Path, metavar="PATH", help="notebooks, or folders of them"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="CSV, a row for each exercise")
+    parser.add_argument("--json", type=Path, help="write the grades to this file too, with totals")
+    parser.add_argument("--solutions", type=Path, default=Path("solutions"),
+                        help="the reference notebooks (default: solutions)")  # fmt: skip
+    parser.add_argument("--jobs", type=_positive, default=os.cpu_count(),
+                        help="how many at a time (default: one for each core)")  # fmt: skip
+    parser.add_argument("--time-limit", type=_positive, default=20, metavar="S",
+                        help="seconds of processor time for a cell or a check (default: 20); "
+                        "5 times that asleep, 15 times for a notebook")  # fmt: skip
+    parser.add_argument("--overwrite", action="store_true", help="grade again what has its grades")
 
 
 def _asking_flags(verb) -> None:
@@ -148,6 +182,8 @@ def trl_options(extra: list[str], config_class) -> dict:
 
 
 def _train(args, extra: list[str]) -> None:
+    from accelerate import PartialState
+
     if args.verb == "sft":
         from trl import SFTConfig as Config
 
@@ -173,7 +209,8 @@ def _train(args, extra: list[str]) -> None:
         args.model or chosen.model, read(args.data, seed=options.get("seed", RunOptions.seed)),
         args.output, data_name=args.data, **options,
     )  # fmt: skip
-    print(f"wrote {folder}")
+    if PartialState().is_main_process:
+        print(f"wrote {folder}")
 
 
 def _eval(args) -> None:
@@ -223,6 +260,24 @@ def _compare(args) -> None:
     print(f"wrote {args.html}")
 
 
+def _votes(args) -> None:
+    from alignlab.vote_statistics import report, statistics
+    from alignlab.votes import export, load
+
+    log = load(args.log)
+    for notice in log.notices:
+        print(notice, file=sys.stderr)
+    found = statistics(log.votes)
+    written = export(log.votes, args.export, args.held_out) if args.export else None
+    if args.json:
+        print(json.dumps(found.as_dict() | ({"export": written} if written else {}), indent=1))
+        return
+    print(report(found))
+    if written:
+        counts = ", ".join(f"{reason} {n}" for reason, n in written.items())
+        print(f"wrote {args.export}: {counts}")
+
+
 def _pretrain(args) -> None:
     from alignlab.pretrain import PretrainConfig, pretrain
 
@@ -235,6 +290,19 @@ def _demo(args) -> None:
     from alignlab.demo import demo
 
     demo(args.out, seed=args.seed)
+
+
+def _grade(args) -> None:
+    from alignlab.grading.batch import grade
+    from alignlab.grading.sandbox import Limits
+
+    rows = grade(
+        args.paths, args.out, json_file=args.json, solutions=args.solutions, jobs=args.jobs,
+        limits=Limits(seconds=args.time_limit), overwrite=args.overwrite,
+    )  # fmt: skip
+    count = Counter(row["status"] for row in rows)
+    shown = ", ".join(f"{number} {status}" for status, number in count.items())
+    print(f"wrote {args.out}: {len({row['submission'] for row in rows})} notebooks; {shown}")
 
 
 def _doctor(args) -> None:

@@ -1,7 +1,6 @@
 """Responses of several models side by side: ask them, and show them as one static page."""
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from html import escape
@@ -12,6 +11,7 @@ from peft import PeftConfig, PeftModel
 
 from alignlab.generate import generate
 from alignlab.models import Source, load_model, load_tokenizer, resolve
+from alignlab.page import differing, document, preformatted
 from alignlab.world.examples import Example
 from alignlab.world.instructions import FAMILIES
 from alignlab.world.preferences import WEIGHTS, true_reward
@@ -174,70 +174,13 @@ def world_prompts(world, count: int = 24, split: str = "test", seed: int = 0) ->
     return [example for examples, n in zip(kinds, taken) for example in examples[:n]]
 
 
-def differing(texts: Sequence[str]) -> list[list[tuple[str, bool]]]:
-    """Split texts into pieces and say of each whether its words stand in no other text.
-
-    A word is what stands between spaces; case and the punctuation around it do not count.
-    Joined, the pieces of a text are the text.
-    """
-    words = [{_key(word) for word in re.findall(r"\S+", text)} for text in texts]
-    results = []
-    for place, text in enumerate(texts):
-        elsewhere = set().union(*words[:place], *words[place + 1 :])
-        pieces: list[tuple[str, bool]] = []
-        # Each word comes with the space before it, so that neighbours join in one piece.
-        for space, word in re.findall(r"(\s*)(\S+)", text):
-            differs = _key(word) not in elsewhere
-            if pieces and pieces[-1][1] == differs:
-                pieces[-1] = (pieces[-1][0] + space + word, differs)
-            else:
-                pieces += [(space, False), (word, differs)]
-        rest = text[len(text.rstrip()) :]
-        results.append([piece for piece in [*pieces, (rest, False)] if piece[0]])
-    return results
-
-
-def _key(word: str) -> str:
-    return re.sub(r"^\W+|\W+$", "", word).casefold() or word
-
-
-# Every colour is here, so that a test can work out the contrasts. In print it is always light.
-_LIGHT = "--text:#1b1b1b;--dim:#55595f;--page:#ffffff;--head:#e9edf2;--mark:#fff1b8;--line:#8a9099"
-_DARK = "--text:#ececec;--dim:#b6bbc2;--page:#16181c;--head:#272b32;--mark:#4d4114;--line:#7d838c"
-_STYLE = f"""
-.al-compare {{ {_LIGHT}; color-scheme: light dark; color: var(--text); background: var(--page);
-  font: 1rem/1.45 system-ui, sans-serif; margin: 0; padding: 1rem; }}
-@media screen and (prefers-color-scheme: dark) {{ .al-compare {{ {_DARK} }} }}
-.al-compare table {{ border-collapse: collapse; table-layout: fixed; width: 100%; }}
-.al-compare caption {{ text-align: left; font-weight: 600; padding: .4rem 0; }}
-.al-compare th, .al-compare td {{ border: 1px solid var(--line); padding: .45rem .6rem;
-  text-align: left; vertical-align: top; overflow-wrap: anywhere; color: var(--text); }}
-.al-compare th {{ background: var(--head); font-weight: 600; }}
-.al-compare thead th {{ position: sticky; top: 0; }}
-.al-compare tbody {{ border-top: 3px solid var(--line); break-inside: avoid; }}
-.al-compare summary, .al-compare .al-facts {{ color: var(--dim); font-size: .875em; }}
-.al-compare .al-facts {{ margin: .5rem 0 0; }}
-.al-compare .al-facts:first-child {{ margin: 0; }}
-.al-compare u {{ background: var(--mark); text-decoration-thickness: 2px;
-  text-underline-offset: 3px; }}
-@media print {{ .al-compare {{ padding: 0 2px; font-size: 10pt; }}
-  .al-compare table {{ min-width: 0 !important; }} }}
-"""
-
-
 def to_html(comparison: Comparison, path: str | Path, title: str) -> Path:
     """Write a comparison as one HTML file that needs nothing else and runs nothing.
 
     The file appears whole or not at all.
     """
     path = Path(path)
-    page = (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n"
-        f'<body class="al-compare">\n<main>\n<h1>{escape(title)}</h1>\n'
-        f"{table(comparison)}</main>\n</body>\n</html>\n"
-    )
+    page = document(title, table(comparison))
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     try:
@@ -260,7 +203,7 @@ def table(comparison: Comparison) -> str:
     rows = "".join(_row(comparison, place) for place in range(len(comparison.prompts)))
     return (
         "<p>Words that no other column of the row has are underlined. Sampling: "
-        f" {escape(settings) or 'not recorded'}.</p>\n"
+        f"{escape(settings) or 'not recorded'}.</p>\n"
         f'<table style="min-width:{7 + 13 * len(comparison.models)}rem">\n'
         f"<caption>{caption}</caption>\n"
         f'<thead><tr><th scope="col" style="width:6rem">Task</th>{head}</tr></thead>\n'
@@ -282,11 +225,11 @@ def _row(comparison: Comparison, place: int) -> str:
             f"<u>{escape(text)}</u>" if differs and len(pieces) > 1 else escape(text)
             for text, differs in parts
         )
-        cells.append(f"<td>{_text(marked)}{_facts(comparison, name, place)}</td>")
+        cells.append(f"<td>{preformatted(marked)}{_facts(comparison, name, place)}</td>")
     return (
         f'<tbody>\n<tr><th scope="rowgroup" rowspan="2">{place + 1}<br>'
         f'{escape(comparison.tasks[place])}</th><td colspan="{len(cells)}"><details open>'
-        f"<summary>Prompt</summary>{_text(escape(prompt))}</details></td></tr>\n"
+        f"<summary>Prompt</summary>{preformatted(escape(prompt))}</details></td></tr>\n"
         f"<tr>{''.join(cells)}</tr>\n</tbody>\n"
     )
 
@@ -299,9 +242,3 @@ def _facts(comparison: Comparison, name: str, place: int | None = None) -> str:
     if comparison.scores:
         facts += f", true score {fmean(comparison.scores[name][row] for row in rows):.2f}"
     return f'<p class="al-facts">{facts}</p>'
-
-
-def _text(escaped: str) -> str:
-    # The style is on the element, because some viewers drop style sheets. dir="auto" keeps
-    # right-to-left text, and marks that turn the direction round, inside the cell.
-    return f'<div dir="auto" style="white-space:pre-wrap">{escaped}</div>'

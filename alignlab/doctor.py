@@ -4,8 +4,8 @@ import os
 
 import torch
 
+from alignlab.folders import environment
 from alignlab.models import PROFILES, default_device, default_dtype
-from alignlab.runs import environment
 
 
 def _memory_gib() -> float:

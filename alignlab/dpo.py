@@ -6,6 +6,7 @@ from datasets import Dataset
 from trl import DPOConfig, DPOTrainer
 
 from alignlab import runs
+from alignlab.lengths import fitting_rows
 from alignlab.models import default_device, load_model, load_to_train, load_tokenizer, merged
 from alignlab.options import RunOptions
 
@@ -38,13 +39,16 @@ def dpo(model: str | Path, dataset: Dataset, output: str | Path, **options) -> P
 
     Raises:
         RunError: beta is not above zero; also as ``sft``.
+        DataError: a prompt that leaves no room for a response (``lengths.fitting_rows``).
         ModelError: a model that cannot be loaded.
     """
     run, settings = RunOptions.split(RECIPE | options)
     if settings["beta"] <= 0:
         raise runs.RunError(f"beta is {settings['beta']}; it must be above zero (0.1 is usual)")
-    config = runs.describe("dpo", model, dataset, output, run, settings)
     device, tokenizer = default_device(), load_tokenizer(model)
+    rows = fitting_rows(dataset, tokenizer, settings, run.drop_too_long)
+    config = runs.describe("dpo", model, rows, output, run, settings)
+    config["dropped"] = len(dataset) - len(rows)
     with runs.writing(output, config, run) as part:
         policy, adapter = load_to_train(model, device, run.use_lora, run.rank)
         trainer = DPOTrainer(
@@ -52,7 +56,7 @@ def dpo(model: str | Path, dataset: Dataset, output: str | Path, **options) -> P
             # With an adapter TRL has the reference in the same model.
             ref_model=None if run.use_lora else merged(load_model(model, device)),
             args=DPOConfig(**runs.trainer_settings(part, device, run, **settings)),
-            train_dataset=dataset,
+            train_dataset=rows,
             processing_class=tokenizer,
             peft_config=adapter,
         )

@@ -1,11 +1,24 @@
 """Generate responses in batches: seeded, left-padded, each independent of its neighbours."""
 
+import contextlib
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
+from torch.nn import functional
 from tqdm.auto import tqdm
-from transformers import LogitsProcessor, LogitsProcessorList
+from transformers import (
+    DynamicCache,
+    LogitsProcessor,
+    LogitsProcessorList,
+    StoppingCriteria,
+    StoppingCriteriaList,
+)  # fmt: skip
+
+from alignlab.adapters import mixed_adapters
+
+PROMPT_TOKENS = 8192  # the most in a batch, padding included: long prompts are kept to themselves
+ENDED_SHARE = 0.25  # of a batch's rows, and those leave; more often costs more than it saves
 
 
 class GumbelSampling(LogitsProcessor):
@@ -19,6 +32,12 @@ class GumbelSampling(LogitsProcessor):
     def __init__(self, temperature: float, seeds: Sequence[int]):
         self.temperature = temperature
         self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+
+    def of(self, rows: Sequence[int]) -> "GumbelSampling":
+        """Return the sampling of some rows, which goes on in their random streams."""
+        found = GumbelSampling(self.temperature, [])
+        found.generators = [self.generators[row] for row in rows]
+        return found
 
     def __call__(self, input_ids: torch.LongTensor, scores: torch.Tensor) -> torch.Tensor:
         """Return noisy scores, ``(batch, vocabulary)``, whose largest entry is the sample."""
@@ -50,7 +69,7 @@ def generate(
     temperature: float = 0.0,
     max_new_tokens: int = 128,
     seed: int = 0,
-    batch_size: int = 64,
+    batch_size: int = 128,
     adapters: Sequence[str] | None = None,
     chat: bool = True,
     progress: bool = False,
@@ -78,30 +97,94 @@ def generate(
 
 @torch.inference_mode()
 def generate_ids(
-    model, tokenizer, prompts, *, temperature=0.0, max_new_tokens=128, seed=0, batch_size=64,
+    model, tokenizer, prompts, *, temperature=0.0, max_new_tokens=128, seed=0, batch_size=128,
     adapters=None, chat=True, progress=False,
 ) -> list[list[int]]:  # fmt: skip
     """Generate as ``generate`` does and return token ids, with the end token where one came."""
     texts = [render(tokenizer, prompt) if chat else prompt for prompt in prompts]
     # Prompts of like length share a batch, so little is spent on padding.
     lengths = [len(ids) for ids in tokenizer(list(texts), add_special_tokens=False)["input_ids"]]
-    order = sorted(range(len(texts)), key=lambda i: lengths[i])
     results: list[list[int]] = [[] for _ in texts]
-    for start in tqdm(range(0, len(order), batch_size), disable=not progress, desc="generating"):
-        rows = order[start : start + batch_size]
-        inputs = tokenizer(
-            [texts[i] for i in rows], return_tensors="pt", padding=True, padding_side="left",
-            add_special_tokens=False, return_token_type_ids=False,
-        ).to(model.device)  # fmt: skip
-        options = {"adapter_names": [adapters[i] for i in rows]} if adapters else {}
-        if temperature > 0:
-            seeds = [prompt_seed(texts[i], seed) for i in rows]
-            options["logits_processor"] = LogitsProcessorList([GumbelSampling(temperature, seeds)])
-        output = model.generate(
-            **inputs, do_sample=False, max_new_tokens=max_new_tokens,
-            pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id, **options,
-        )  # fmt: skip
-        for i, ids in zip(rows, output[:, inputs["input_ids"].shape[1] :].tolist()):
-            end = ids.index(tokenizer.eos_token_id) + 1 if tokenizer.eos_token_id in ids else None
-            results[i] = ids[:end]
+    with mixed_adapters(model, adapters) if adapters else contextlib.nullcontext() as assign:
+        for batch in tqdm(_batches(lengths, batch_size), disable=not progress, desc="generating"):
+            inputs = tokenizer(
+                [texts[i] for i in batch], return_tensors="pt", padding=True, padding_side="left",
+                add_special_tokens=False, return_token_type_ids=False,
+            ).to(model.device)  # fmt: skip
+            seeds = [prompt_seed(texts[i], seed) for i in batch]
+            sampling = GumbelSampling(temperature, seeds) if temperature > 0 else None
+
+            def settings(rows: list[int], batch=batch, sampling=sampling) -> dict:
+                found = assign([adapters[batch[row]] for row in rows]) if adapters else {}
+                if sampling:
+                    found["logits_processor"] = LogitsProcessorList([sampling.of(rows)])
+                return found
+
+            responses = _respond(model, tokenizer, inputs, max_new_tokens, settings)
+            for i, response in zip(batch, responses):
+                results[i] = response
     return results
+
+
+def _batches(lengths: Sequence[int], size: int) -> list[list[int]]:
+    """Divide prompts into batches of like length, so that little is spent on padding."""
+    batches: list[list[int]] = []
+    for i in sorted(range(len(lengths)), key=lengths.__getitem__):
+        full = not batches or len(batches[-1]) == size
+        if full or (len(batches[-1]) + 1) * lengths[i] > PROMPT_TOKENS:
+            batches.append([])
+        batches[-1].append(i)
+    return batches
+
+
+class _EnoughEnded(StoppingCriteria):
+    """Stops a batch once so many of its rows have ended that the others are better off alone."""
+
+    def __init__(self, start: int, end: int):
+        self.start, self.end = start, end
+
+    def __call__(self, input_ids: torch.LongTensor, scores, **kwargs) -> torch.Tensor:
+        """Return for each row whether to stop, ``(batch,)``."""
+        ended = (input_ids[:, self.start :] == self.end).any(1)
+        return ended | (ended.float().mean() >= ENDED_SHARE)
+
+
+def _respond(
+    model, tokenizer, inputs, max_new_tokens: int, settings: Callable[[list[int]], dict]
+) -> list[list[int]]:
+    """Let a batch respond; rows that have ended leave it from time to time.
+
+    Args:
+        settings: what to pass to ``model.generate``, for the rows that are left.
+    """
+    ids, mask, cache = inputs["input_ids"], inputs["attention_mask"], None
+    start, end, rows = ids.shape[1], tokenizer.eos_token_id, list(range(len(ids)))
+    responses: list[list[int]] = [[] for _ in rows]
+    while rows:
+        known = ids.shape[1]
+        output = model.generate(
+            input_ids=ids, attention_mask=mask, past_key_values=cache, do_sample=False,
+            max_new_tokens=start + max_new_tokens - known, return_dict_in_generate=True,
+            stopping_criteria=StoppingCriteriaList([_EnoughEnded(start, end)]),
+            pad_token_id=tokenizer.pad_token_id, eos_token_id=end, **settings(rows),
+        )  # fmt: skip
+        ids = output.sequences
+        texts = ids[:, start:].tolist()
+        for row, text in zip(rows, texts):
+            responses[row] = text[: text.index(end) + 1] if end in text else text
+        left = [place for place, text in enumerate(texts) if end not in text]
+        rows = [rows[place] for place in left] if len(texts[0]) < max_new_tokens else []
+        if rows:
+            cache = _selected(output.get("past_key_values"), torch.tensor(left, device=ids.device))
+            mask = functional.pad(mask[left], (0, ids.shape[1] - known), value=1)
+            ids = ids[left]
+    return responses
+
+
+def _selected(cache, rows: torch.Tensor):
+    """Return the cache of these rows; None, so that it is computed anew, if it cannot be cut."""
+    layers = cache.layers if isinstance(cache, DynamicCache) else [None]
+    if not all(hasattr(layer, "batch_select_indices") for layer in layers):
+        return None
+    cache.batch_select_indices(rows)
+    return cache

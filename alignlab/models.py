@@ -206,6 +206,8 @@ def load_model(
     if found.adapter:
         with no_deprecations():
             model = PeftModel.from_pretrained(model, found.adapter, is_trainable=trainable)
+        # A run names its base for any machine; PEFT, when it saves, looks it up on this one.
+        model.peft_config["default"].base_model_name_or_path = base_path(found.base)
     return model if trainable else model.eval()
 
 

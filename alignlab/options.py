@@ -18,6 +18,8 @@ class RunOptions:
         resume: go on from a run that was killed, with the same options and rows.
         overwrite: replace the run that is in the output folder.
         progress: show bars.
+        drop_too_long: leave out rows whose prompt leaves no room for a response in the config's
+            ``max_length`` tokens, and print how many of how many; else one such row is an error.
         data_name: where the rows come from, for ``config.json``.
     """
 
@@ -29,6 +31,9 @@ class RunOptions:
     resume: bool = _option(False, "go on from a run that was killed")
     overwrite: bool = _option(False, "replace the output folder")
     progress: bool = _option(True, "show bars (the default)", off=("--no-progress", "show no bars"))
+    drop_too_long: bool = _option(
+        False, "drop rows whose prompt leaves no room for a response", "--drop-too-long"
+    )
     data_name: str = ""
 
     @classmethod

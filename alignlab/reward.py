@@ -13,8 +13,8 @@ from trl import RewardConfig, RewardTrainer
 from trl.trainer.reward_trainer import suppress_seqcls_warning
 
 from alignlab import runs
-from alignlab.data import check_lengths
 from alignlab.evaluate import Score, wilson
+from alignlab.lengths import fitting_rows
 from alignlab.models import (
     ModelError,
     Source,
@@ -59,29 +59,30 @@ def reward(model: str | Path, dataset: Dataset, output: str | Path, **options) -
 
     Raises:
         RunError: the model is a reward model already; also as ``sft``.
-        DataError: a prompt that leaves no room for a response (``data.check_lengths``).
+        DataError: a prompt that leaves no room for a response (``lengths.fitting_rows``).
         ModelError: a model that cannot be loaded.
     """
     if is_reward_model(model):
         raise runs.RunError(f"{model} is a reward model already; start from a language model")
     run, settings = RunOptions.split(RECIPE | options)
-    config = runs.describe("reward", model, dataset, output, run, settings)
     source, device, tokenizer = resolve(model), default_device(), load_tokenizer(model)
-    if settings["max_length"]:
-        check_lengths(dataset, tokenizer, settings["max_length"])
+    rows = fitting_rows(dataset, tokenizer, settings, run.drop_too_long)
+    config = runs.describe("reward", model, rows, output, run, settings)
+    config["dropped"] = len(dataset) - len(rows)
     with runs.writing(output, config, run) as part:
         trainer = RewardTrainer(
             model=_classifier(source, device),
             args=RewardConfig(**runs.trainer_settings(part, device, run, **settings)),
-            train_dataset=dataset,
+            train_dataset=rows,
             processing_class=tokenizer,
             peft_config=_head_and_lora(run.rank) if run.use_lora else None,
         )
-        _warn_of_dropped(dataset, trainer)
+        _warn_of_dropped(rows, trainer)
         runs.train(trainer, part, run.resume)
         runs.save(trainer, part)
         if run.use_lora and source.adapter and trainer.is_world_process_zero():
             shutil.copytree(source.adapter, part / "start", dirs_exist_ok=True)
+            runs.name_base(part / "start", config["base"])
     return Path(output)
 
 

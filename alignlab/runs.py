@@ -1,10 +1,7 @@
-"""Run folders: what every training run writes, and how a TRL trainer is set and run.
+"""What every training run has in common: its description, its settings, its training, its weights.
 
-A finished run holds ``config.json``, ``metrics.jsonl``, ``environment.json`` and ``adapter/`` or
-``model/``. It is built as ``NAME.part`` and renamed when complete, so a folder is whole or absent.
-What a killed run left there, ``resume=True`` goes on from: the newest whole checkpoint. Weights are
-safetensors everywhere; the optimizer's state in a checkpoint is the trainer's own pickle, which
-never leaves the ``.part`` folder and is removed at the end.
+``sft``, ``dpo`` and ``reward`` each build one TRL trainer and leave the rest to this module. What
+becomes of the folder on the way is in folders.py.
 """
 
 import contextlib
@@ -12,50 +9,28 @@ import hashlib
 import json
 import math
 import os
-import platform
 import shutil
 from collections.abc import Iterator
-from importlib.metadata import version
 from pathlib import Path
 
 import datasets
 import torch
 import transformers
-from accelerate import PartialState
 from peft import PeftModel
 from pyarrow.compute import list_value_length
 from safetensors import SafetensorError
 from transformers import PrinterCallback, ProgressCallback, set_seed
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from transformers.utils import hub
+from trl.trainer import utils as trl_utils
 
 from alignlab.callbacks import Checkpoints, LengthGroups, MetricsLog, ProgressBar
-from alignlab.models import default_device, default_dtype, no_deprecations, resolve, run_config
+from alignlab.folders import RunError, begin, finish, last_checkpoint
+from alignlab.models import default_dtype, no_deprecations, resolve
 from alignlab.options import RunOptions
 
 # TRL's trainers report themselves to the Hub, also where all else is local. The environment's
 # HF_HUB_DISABLE_TELEMETRY is read once, and a notebook may have imported the libraries before.
 hub.constants.HF_HUB_DISABLE_TELEMETRY = True
-
-
-class RunError(ValueError):
-    """A run that cannot start or go on, with what to do about it."""
-
-
-def environment() -> dict:
-    """Return what a reader needs to know about where a run was made."""
-    packages = ("torch", "transformers", "trl", "peft", "datasets", "alignlab")
-    found = {}
-    for package in packages:
-        with contextlib.suppress(Exception):
-            found[package] = version(package)
-    return {
-        "python": platform.python_version(),
-        "packages": found,
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
-        "threads": torch.get_num_threads(),
-        "processes": PartialState().num_processes,
-    }
 
 
 def describe(method: str, model, dataset, output, run: RunOptions, settings: dict) -> dict:
@@ -124,66 +99,6 @@ def writing(output: str | Path, config: dict, run: RunOptions) -> Iterator[Path]
         raise
 
 
-def begin(output: str | Path, config: dict, resume: bool = False, overwrite: bool = False) -> Path:
-    """Return the folder in which a run is built, empty unless it goes on from a killed one.
-
-    Raises:
-        RunError: the output exists already, is no run that could be replaced, or a resumed run was
-            begun with other settings or rows.
-    """
-    output = Path(output)
-    part = output.with_name(output.name + ".part")
-    if output.exists() and not overwrite:
-        raise RunError(f"{output} exists; choose another folder or pass overwrite (--overwrite)")
-    if output.exists() and not (output / "config.json").is_file():
-        raise RunError(f"{output} is no run, so it is not overwritten; choose another folder")
-    config = json.loads(json.dumps(config, default=str))
-    begun = run_config(part) if resume else {}  # empty where it was killed before it had begun
-    if begun:
-        changed = sorted(k for k in config.keys() | begun.keys() if config.get(k) != begun.get(k))
-        if changed:
-            raise RunError(
-                f"cannot resume {output}: begun with other {', '.join(changed)}; "
-                f"{part / 'config.json'} says which, or start anew without resume"
-            )
-    processes = _processes()
-    processes.wait_for_everyone()  # all have read what one now changes
-    if not begun and processes.is_main_process:
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
-        (part / "config.json").write_text(json.dumps(config, indent=1))
-    processes.wait_for_everyone()
-    return part
-
-
-def _processes() -> PartialState:
-    # Without `cpu`, accelerate takes each of several processes on a CPU for the only one.
-    found = PartialState(cpu=default_device() == "cpu")
-    # `accelerate launch` names a port for several processes; its launcher of one sets the other.
-    if found.num_processes == 1 and {"MASTER_PORT", "ACCELERATE_USE_CPU"} <= os.environ.keys():
-        raise RunError(
-            "accelerate launch was to start several processes and started one process (--cpu, or "
-            "no more than one GPU); start them with torchrun --standalone --nproc_per_node N"
-        )
-    return found
-
-
-def finish(part: Path, output: str | Path) -> Path:
-    """Make a complete run visible under its name, in one step."""
-    output = Path(output)
-    if PartialState().is_main_process:
-        shutil.rmtree(part / "checkpoints", ignore_errors=True)
-        (part / "environment.json").write_text(json.dumps(environment(), indent=1))
-        old = output.with_name(output.name + ".old")
-        shutil.rmtree(old, ignore_errors=True)
-        if output.exists():
-            os.replace(output, old)
-        os.replace(part, output)
-        shutil.rmtree(old, ignore_errors=True)
-    PartialState().wait_for_everyone()
-    return output
-
-
 def trainer_settings(part: Path, device: str, run: RunOptions | None = None, **options) -> dict:
     """Return the options that every TRL config of the course starts from.
 
@@ -213,6 +128,9 @@ def trainer_settings(part: Path, device: str, run: RunOptions | None = None, **o
         "dataloader_num_workers": 0,
         "dataloader_pin_memory": device != "cpu",
         "max_grad_norm": 1.0,
+        # Several processes: every trainable weight takes part in each loss. A mixture of experts,
+        # where some do not, needs True.
+        "ddp_find_unused_parameters": False,
     } | options
 
 
@@ -237,8 +155,10 @@ def train(trainer, part: Path, resume: bool = False) -> None:
     if args.train_sampling_strategy == "group_by_length" and lengths:
         groups = LengthGroups(lengths, size, args.seed, lambda: trainer.state.epoch or 0)
         trainer._get_train_sampler = lambda dataset=None: groups
+    trainer.floating_point_ops = lambda inputs: 0  # an estimate that nobody reads, and slow
     try:
-        trainer.train(resume_from_checkpoint=last_checkpoint(part) if resume else None)
+        with _labelled_positions_only():
+            trainer.train(resume_from_checkpoint=last_checkpoint(part) if resume else None)
     except FloatingPointError as error:
         step = trainer.state.global_step
         epoch, batch = divmod(step - 1, math.ceil(len(trainer.train_dataset) / size))
@@ -248,6 +168,21 @@ def train(trainer, part: Path, resume: bool = False) -> None:
             + f" (rows {', '.join(map(str, rows[:8]))}{', ...' * (len(rows) > 8)})" * bool(rows)
             + "; lower the learning rate or look for what is odd in these rows and those before"
         ) from error
+
+
+@contextlib.contextmanager
+def _labelled_positions_only() -> Iterator[None]:
+    """Let TRL's LM head pass over prompts and padding on every device.
+
+    It does so where it has Triton. Elsewhere it scores all positions, in the course's data twice as
+    many, for the sake of compilers that want the same shape each time; here nothing is compiled.
+    """
+    decide = trl_utils._use_triton
+    trl_utils._use_triton = lambda device: True
+    try:
+        yield
+    finally:
+        trl_utils._use_triton = decide
 
 
 def _lengths(dataset: datasets.Dataset) -> list[int]:
@@ -271,23 +206,22 @@ def save(trainer, part: Path) -> None:
             part / "adapter", state_dict=weights, selected_adapters=["default"]
         )  # DPO's frozen "ref" is not part of the result
         (part / "adapter" / "README.md").unlink()  # a form that nobody has filled in
+        name_base(part / "adapter", json.loads((part / "config.json").read_text())["base"])
     else:
+        # Sharded, a tied weight is gathered once under each of its names.
+        weights = {k: v for k, v in weights.items() if k not in model.all_tied_weights_keys}
         model.save_pretrained(part / "model", state_dict=weights)
         trainer.processing_class.save_pretrained(part / "model")
 
 
-def last_checkpoint(part: Path) -> str | None:
-    """Return the newest checkpoint that a killed run wrote to its end, or None."""
+def name_base(adapter: Path, base: str) -> None:
+    """Put the base's name into an adapter's configuration, as the run's ``config.json`` has it.
 
-    def whole(folder: Path) -> bool:
-        try:  # the trainer writes this file last
-            return bool(json.loads((folder / "trainer_state.json").read_text()))
-        except (OSError, json.JSONDecodeError):
-            return False
-
-    folders = (part / "checkpoints").glob(f"{PREFIX_CHECKPOINT_DIR}-*")
-    steps = {int(folder.name.split("-")[-1]): folder for folder in folders if whole(folder)}
-    return str(steps[max(steps)]) if steps else None
+    PEFT writes the path on this machine there, which is nothing to hand on.
+    """
+    path = adapter / "adapter_config.json"
+    config = json.loads(path.read_text()) | {"base_model_name_or_path": base}
+    path.write_text(json.dumps(config, indent=2))
 
 
 @contextlib.contextmanager

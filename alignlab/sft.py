@@ -6,6 +6,7 @@ from datasets import Dataset
 from trl import SFTConfig, SFTTrainer
 
 from alignlab import runs
+from alignlab.lengths import fitting_rows
 from alignlab.models import default_device, load_to_train, load_tokenizer
 from alignlab.options import RunOptions
 
@@ -37,17 +38,20 @@ def sft(model: str | Path, dataset: Dataset, output: str | Path, **options) -> P
 
     Raises:
         RunError: a run that cannot be begun (``runs.begin``), go on (``runs.train``) or be written.
+        DataError: a prompt that leaves no room for a response (``lengths.fitting_rows``).
         ModelError: a model that cannot be loaded.
     """
     run, settings = RunOptions.split(RECIPE | options)
-    config = runs.describe("sft", model, dataset, output, run, settings)
     device, tokenizer = default_device(), load_tokenizer(model)
+    rows = fitting_rows(dataset, tokenizer, settings, run.drop_too_long)
+    config = runs.describe("sft", model, rows, output, run, settings)
+    config["dropped"] = len(dataset) - len(rows)
     with runs.writing(output, config, run) as part:
         start, adapter = load_to_train(model, device, run.use_lora, run.rank)
         trainer = SFTTrainer(
             model=start,
             args=SFTConfig(**runs.trainer_settings(part, device, run, **settings)),
-            train_dataset=dataset,
+            train_dataset=rows,
             processing_class=tokenizer,
             peft_config=adapter,
         )

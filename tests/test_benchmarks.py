@@ -14,6 +14,7 @@ from benchmarks.__main__ import MEASURES, main
 from benchmarks.bare import dpo_loop, sft_loop
 from benchmarks.setting import Row, Sizes, Work, in_turn, rate_row
 from benchmarks.training import Runs, measure_sft
+from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZES = Sizes(
@@ -96,6 +97,32 @@ def test_the_bare_loops_train_on_the_losses_of_our_runs(tmp_path):
         assert len(losses) == len(logged) == 2  # 20 rows in batches of 16
         # The second ones differ: the loop has no warm-up.
         assert losses[0] == pytest.approx(logged[0]["loss"], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("trainer", "config", "rows"),
+    [(SFTTrainer, SFTConfig, "demonstrations"), (DPOTrainer, DPOConfig, "comparisons")],
+)
+def test_the_baseline_is_what_trl_does_by_default(tmp_path, trainer, config, rows):
+    """Nothing is changed for it to be slow, and little for it to run."""
+    built = []
+
+    class Noted(trainer):
+        def train(self):
+            built.append(self)
+
+    made = Runs(tiny_model.folder(), SIZES, tmp_path)
+    made.plain_trl(Noted, config, made.base, getattr(made, rows))
+    (plain,) = built
+    default = config(output_dir=str(tmp_path), use_cpu=True)
+    options = config.__dataclass_fields__
+    changed = {n for n in options if getattr(plain.args, n) != getattr(default, n)}
+    assert changed == {"output_dir", "num_train_epochs", "save_strategy", "disable_tqdm"}
+    assert plain.args.bf16
+    assert plain.args.gradient_checkpointing
+    assert plain.args.per_device_train_batch_size == 8
+    weights = list(plain.model.parameters())
+    assert all(weight.requires_grad and weight.dtype == torch.float32 for weight in weights)
 
 
 def test_sides_take_turns():

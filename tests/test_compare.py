@@ -12,9 +12,10 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from alignlab import compare
-from alignlab.compare import Comparison, differing, respond, to_html, world_prompts
+from alignlab.compare import Comparison, respond, to_html, world_prompts
 from alignlab.generate import generate
 from alignlab.models import load_model, load_tokenizer
+from alignlab.page import differing
 from alignlab.world import World
 from alignlab.world.instructions import FAMILIES
 from alignlab.world.preferences import true_reward

@@ -12,7 +12,6 @@ from trl import SFTConfig, SFTTrainer
 from alignlab import data
 from alignlab.data import (
     DataError,
-    check_lengths,
     preference_dataset,
     read_prompts,
     read_rows,
@@ -277,18 +276,6 @@ def test_recipes_have_no_test_split():
 @pytest.fixture(scope="module")
 def tokenizer():
     return build_tokenizer(World(0), vocab_size=400, documents=50)
-
-
-def test_prompts_must_leave_room_for_a_response(tokenizer, write):
-    rows = [{"prompt": "x", "completion": "y"}, {"prompt": "x" * 30, "completion": "y"}]
-    dataset = sft_dataset(write(rows))
-    length = len(tokenizer("<|user|>" + "x" * 30 + "<|assistant|>")["input_ids"])
-    check_lengths(dataset, tokenizer, length + 1)
-    with pytest.raises(DataError) as error:
-        check_lengths(dataset, tokenizer, length)
-    assert "rows.jsonl, row 2, field 'prompt'" in str(error.value)
-    assert f"{length} tokens" in str(error.value)
-    assert "1 of 2 rows" in str(error.value)
 
 
 def test_mask_by_hand(tokenizer):

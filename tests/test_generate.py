@@ -1,6 +1,8 @@
 """Generation: a response depends on its prompt, model, temperature and seed, and nothing else."""
 
 import math
+from collections import Counter
+from functools import wraps
 
 import pytest
 import tiny_model
@@ -8,6 +10,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
+from alignlab import generate as module
 from alignlab.generate import GumbelSampling, generate, generate_ids, prompt_seed, render
 
 PROMPTS = tiny_model.prompts(6, seed=3)
@@ -146,3 +149,47 @@ def test_text_can_be_continued_without_the_chat_template(llama, tokenizer):
     assert generate(llama, tokenizer, [text], max_new_tokens=5, chat=False) == generate(
         llama, tokenizer, [PROMPTS[0]], max_new_tokens=5
     )
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize("cache", ["cut", "computed anew"])
+def test_rows_that_have_ended_leave_the_batch(model, tokenizer, temperature, cache, monkeypatch):
+    """With a batch from which rows go one by one, every response is the one of its prompt alone."""
+    options = {"temperature": temperature, "max_new_tokens": 24}
+    prompts = tiny_model.prompts(12, seed=3)
+    before = generate_ids(model, tokenizer, prompts, **options)
+    # The token that most of them say becomes the end.
+    stop, count = Counter(token for ids in before for token in set(ids)).most_common(1)[0]
+    assert count >= 4
+    end = {"eos_token": tokenizer.convert_ids_to_tokens(stop)}
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model.folder(), **end)
+    alone = [generate_ids(model, tokenizer, [prompt], **options)[0] for prompt in prompts]
+    lengths = [len(ids) for ids in alone]
+    sizes, forward = [], model.forward
+
+    @wraps(forward)  # its signature says whether it takes positions
+    def note(*args, **kwargs):
+        sizes.append(tuple(kwargs["input_ids"].shape))
+        return forward(*args, **kwargs)
+
+    monkeypatch.setattr(model, "forward", note)
+    if cache == "computed anew":
+        monkeypatch.setattr(module, "_selected", lambda cache, rows: None)
+    assert generate_ids(model, tokenizer, prompts, **options) == alone
+    rows = [size for size, _ in sizes]
+    assert (rows[0], len(rows)) == (12, max(lengths))
+    assert len(set(rows)) >= 2
+    assert rows == sorted(rows, reverse=True)
+    # At most a quarter of the rows that are computed have ended.
+    for step, size in enumerate(rows):
+        going = sum(length > step for length in lengths)
+        assert going <= size
+        assert size - going < max(1, size / 4)
+    assert all(width == 1 for _, width in sizes[1:]) == (cache == "cut")
+
+
+def test_a_batch_has_prompts_of_like_length(monkeypatch):
+    assert module._batches([5, 3, 4, 3], size=3) == [[1, 3, 2], [0]]
+    monkeypatch.setattr(module, "PROMPT_TOKENS", 12)
+    assert module._batches([4, 30, 4, 13, 4, 4, 12], size=9) == [[0, 2, 4], [5], [6], [3], [1]]
+    assert module._batches([], size=3) == []

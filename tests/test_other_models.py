@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 import tiny_model
 import torch
+from datasets import Dataset
 from tiny_model import metrics
 from tokenizers import ByteLevelBPETokenizer
 from transformers import (
@@ -50,14 +51,16 @@ def build(family: str, path, template: bool = True):
     """Save a small random model of a family with a tokenizer of the family's own class."""
     dice = Dice("other models")
     texts = [draw_document(World(0), dice).text for _ in range(60)]
+    # So often that their words are tokens, whatever else the world's documents say.
+    texts += [tiny_model.GOOD, tiny_model.BAD] * 100
     bpe = ByteLevelBPETokenizer()
     bpe.train_from_iterator(
-        [*texts, tiny_model.GOOD, tiny_model.BAD], vocab_size=500, show_progress=False,
+        texts, vocab_size=500, show_progress=False,
         special_tokens=[END, "<|im_start|>", "<|im_end|>"],
     )  # fmt: skip
     path.mkdir()
     vocab, merges = bpe.save_model(str(path))
-    sizes = {"vocab_size": bpe.get_vocab_size(), "initializer_range": 0.2}
+    vocab_size = bpe.get_vocab_size()
     if family == "qwen3":
         tokenizer = Qwen2Tokenizer(
             vocab, merges, eos_token="<|im_end|>", pad_token=END,
@@ -65,19 +68,30 @@ def build(family: str, path, template: bool = True):
         )  # fmt: skip
         config = Qwen3Config(
             hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
-            num_key_value_heads=2, head_dim=8, max_position_embeddings=1024, **sizes,
+            num_key_value_heads=2, head_dim=8, max_position_embeddings=1024,
+            vocab_size=vocab_size,
+            initializer_range=0.4,  # LoRA leaves the head as it is: smaller, it is sure of nothing
         )  # fmt: skip
     else:
         tokenizer = GPT2Tokenizer(vocab, merges)
         config = GPT2Config(
             n_embd=32, n_layer=2, n_head=2, n_positions=1024, resid_pdrop=0.0, embd_pdrop=0.0,
-            attn_pdrop=0.0, bos_token_id=0, eos_token_id=0, **sizes,
+            attn_pdrop=0.0, bos_token_id=0, eos_token_id=0, vocab_size=vocab_size,
+            initializer_range=0.2,
         )  # fmt: skip
     tokenizer.chat_template = TEMPLATES[family] if template else None
     torch.manual_seed(0)
     AutoModelForCausalLM.from_config(config).save_pretrained(path)
     tokenizer.save_pretrained(path)
     return path
+
+
+def demonstrations(count: int) -> Dataset:
+    """Return rows with one response to all prompts; half have the signs of the questions above."""
+    rows = [{"prompt": text, "completion": tiny_model.GOOD} for text in tiny_model.prompts(count)]
+    for row in rows[::2]:
+        row["prompt"] = f"<b>{row['prompt']}</b> & I?"
+    return Dataset.from_list(rows)
 
 
 def command(*words) -> None:
@@ -88,7 +102,7 @@ def command(*words) -> None:
 def data(tmp_path_factory):
     """The files that the commands read."""
     folder = tmp_path_factory.mktemp("data")
-    tiny_model.demonstrations(64).to_json(folder / "demonstrations.jsonl")
+    demonstrations(64).to_json(folder / "demonstrations.jsonl")
     tiny_model.comparisons(64).to_json(folder / "comparisons.jsonl")
     rows = [json.dumps({"prompt": question}) + "\n" for question in QUESTIONS]
     (folder / "prompts.jsonl").write_text("".join(rows))
@@ -104,11 +118,11 @@ def trained(request, data, tmp_path_factory):
     pairs = data / "comparisons.jsonl"
     kind = "--lora" if request.param == "qwen3" else "--full"
     command("sft", "--model", base, "--data", data / "demonstrations.jsonl", "--output",
-            folder / "sft", kind, "--max-steps", 120, "--learning-rate", 0.01, *SMALL)  # fmt: skip
+            folder / "sft", kind, "--max-steps", 80, "--learning-rate", 0.01, *SMALL)  # fmt: skip
     command("dpo", "--model", folder / "sft", "--data", pairs, "--output", folder / "dpo",
-            "--max-steps", 12, "--learning-rate", 0.005, *SMALL)  # fmt: skip
+            "--max-steps", 24, "--learning-rate", 0.003, *SMALL)  # fmt: skip
     command("reward", "--model", base, "--data", pairs, "--output", folder / "reward",
-            "--max-steps", 24, "--learning-rate", 0.01, *SMALL)  # fmt: skip
+            "--max-steps", 40, "--learning-rate", 0.01, *SMALL)  # fmt: skip
     return SimpleNamespace(family=request.param, folder=folder, base=base)
 
 
@@ -122,20 +136,15 @@ def answers(trained, data, name: str, *words) -> list[str]:
     return [row["response"] for row in rows]
 
 
-def is_learned(response: str) -> bool:
-    """Say whether a response is what the demonstrations show: a beginning of their sentence."""
-    return bool(response) and tiny_model.GOOD.startswith(response)
-
-
 def test_sft_teaches_the_responses(trained, data):
-    assert not any(map(is_learned, answers(trained, data, "base")))
-    assert all(map(is_learned, answers(trained, data, "sft")))
+    assert tiny_model.GOOD not in answers(trained, data, "base")
+    assert answers(trained, data, "sft") == [tiny_model.GOOD] * 3
     config = json.loads((trained.folder / "sft" / "config.json").read_text())
     assert config["method"] == "sft"
-    assert config["max_steps"] == 120
+    assert config["max_steps"] == 80
     weights = "adapter" if trained.family == "qwen3" else "model"
     assert (trained.folder / "sft" / weights).is_dir()
-    assert [row["step"] for row in metrics(trained.folder / "sft")] == list(range(1, 41))
+    assert [row["step"] for row in metrics(trained.folder / "sft")] == list(range(1, 81))
 
 
 def test_a_seeded_sample_repeats(trained, data):
@@ -241,7 +250,7 @@ def test_what_the_message_advises_helps(family, data, tmp_path):
     )
     tokenizer.save_pretrained(base)
     command("sft", "--model", base, "--data", data / "demonstrations.jsonl", "--output",
-            tmp_path / "run", "--max-steps", 3, "--learning-rate", 0.01, *SMALL)  # fmt: skip
+            tmp_path / "run", "--max-steps", 24, "--learning-rate", 0.01, *SMALL)  # fmt: skip
     rows = metrics(tmp_path / "run")
-    assert len(rows) == 3
-    assert rows[2]["loss"] < rows[0]["loss"]
+    assert len(rows) == 24
+    assert rows[-1]["loss"] < rows[0]["loss"] - 1

@@ -18,9 +18,9 @@ from huggingface_hub.utils import _telemetry
 
 from alignlab import models, runs
 from alignlab.dpo import dpo
+from alignlab.folders import RunError, begin, finish, last_checkpoint
 from alignlab.models import load_model
 from alignlab.options import RunOptions
-from alignlab.runs import RunError, begin, finish, last_checkpoint
 from alignlab.sft import sft
 
 SMALL = {"per_device_train_batch_size": 8, "warmup_steps": 2, "progress": False}
@@ -122,14 +122,26 @@ def test_resuming_with_other_rows_of_the_same_number_is_an_error(other, tiny, tm
         begin(tmp_path / "run", config(other), resume=True)
 
 
+def _texts(run) -> str:
+    """Return all that a run says, weights left out."""
+    files = [path for path in run.rglob("*") if path.is_file() and path.suffix != ".safetensors"]
+    return "".join(path.read_text() for path in files)
+
+
+def _adapter_config(run) -> dict:
+    return json.loads((run / "adapter" / "adapter_config.json").read_text())
+
+
 def test_a_base_and_its_runs_move_together(tiny, tmp_path):
     home = tmp_path / "home"
     base = shutil.copytree(tiny, home / "models" / "base")
     options = SMALL | {"max_steps": 2, "learning_rate": 0.1}
     first = sft(base, tiny_model.demonstrations(16), home / "runs" / "sft", **options)
     sft(first, tiny_model.demonstrations(16), home / "again", use_lora=True, **options)
-    for run in (first, home / "again"):
-        assert str(tmp_path) not in (run / "config.json").read_text()
+    for run, base in ((first, "../../models/base"), (home / "again", "../models/base")):
+        assert str(tmp_path) not in _texts(run)
+        assert _adapter_config(run)["base_model_name_or_path"] == base
+    assert "../../models/base" in _texts(first)
     ids = torch.tensor([[5, 9, 200, 31]])
     with torch.inference_mode():
         before = [load_model(home / run)(ids).logits for run in ("runs/sft", "again")]
@@ -141,7 +153,15 @@ def test_a_base_and_its_runs_move_together(tiny, tmp_path):
     assert not torch.equal(*after)
 
 
-def test_a_run_on_local_files_asks_nothing_of_the_network(tiny, tmp_path, monkeypatch):
+def test_a_full_fine_tune_names_no_folder_of_this_machine(tiny, tmp_path):
+    base = shutil.copytree(tiny, tmp_path / "base")
+    run = sft(base, tiny_model.demonstrations(8), tmp_path / "run", use_lora=False, **SMALL)
+    assert str(tmp_path) not in _texts(run)
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What was asked of the network, which nothing answers."""
     asked = []
     # Offline mode, which all tests have, would hide it, as TRL does in CI.
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
@@ -149,7 +169,26 @@ def test_a_run_on_local_files_asks_nothing_of_the_network(tiny, tmp_path, monkey
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(_telemetry, "_start_telemetry_thread", lambda: asked.append("telemetry"))
     monkeypatch.setattr(socket, "getaddrinfo", lambda host, *_, **__: asked.append(host))
+    return asked
+
+
+def test_a_run_on_local_files_asks_nothing_of_the_network(tiny, tmp_path, asked):
     sft(tiny, tiny_model.demonstrations(8), tmp_path / "run", max_steps=1, **SMALL)
+    assert asked == []
+
+
+def test_a_run_on_the_bundled_model_goes_on_in_another_place(tiny, tmp_path, monkeypatch, asked):
+    options = SMALL | {"max_steps": 2, "save_steps": 1}  # PEFT saves each checkpoint
+    monkeypatch.setattr(models, "BUNDLED", shutil.copytree(tiny, tmp_path / "here" / "model"))
+    first = sft("tiny", tiny_model.demonstrations(16), tmp_path / "here" / "sft", **options)
+    shutil.move(tmp_path / "here", tmp_path / "there")
+    monkeypatch.setattr(models, "BUNDLED", tmp_path / "there" / "model")
+    first = tmp_path / "there" / first.name
+    second = dpo(first, tiny_model.comparisons(16), tmp_path / "dpo", **options)
+    for run in (first, second):
+        assert _adapter_config(run)["base_model_name_or_path"] == "tiny"
+        assert str(tmp_path) not in _texts(run)
+    # PEFT found the base where it is now: it looks one up that it does not find.
     assert asked == []
 
 

@@ -19,10 +19,11 @@ measures:
 Nothing is compared with another day or another machine: both sides of a ratio run in turn in one
 process, several times, and the medians are divided. Plain TRL is what its documentation shows,
 SFTTrainer(model, train_dataset, args=SFTConfig(use_cpu=True)): bfloat16, gradient checkpointing,
-all weights, batches of 8. Ours is the recipe of alignlab.sft and alignlab.dpo: float32, LoRA,
-batches of like length. A bare loop takes our batches and does nothing but train. So a ratio
-depends on the machine: one that computes bfloat16 in hardware (avx512_bf16, amx) is kinder to
-plain TRL than one that emulates it. Close other programs first, and do not read single runs.
+all weights, batches of 8; no checkpoint is written. Ours is the recipe of alignlab.sft and
+alignlab.dpo: float32, LoRA, batches of like length. A bare loop takes our batches and does nothing
+but train. The clock runs while a trainer trains, not while it loads, tokenizes or saves the result.
+A ratio depends on the machine: one that computes bfloat16 in hardware (avx512_bf16, amx) is kinder
+to plain TRL than one that emulates it. Close other programs first, and do not read single runs.
 
 examples:
   python -m tests.benchmarks --only generation

@@ -77,7 +77,7 @@ def measure_generation(made: Runs) -> list[Row]:
         rate_row(
             f"generation, 3 models x {len(compared.prompts)} prompts", "responses/s", 5.0,
             works["ours"], works["loop"], identical_responses=same,
-            our_settings=f"batches of 64, greedy, up to {compared.length} tokens",
+            our_settings=f"batches of up to 128, greedy, up to {compared.length} tokens",
             their_settings=LOOP,
         )
     ]  # fmt: skip

@@ -1,0 +1,29 @@
+"""Checks of the exercises: ``from alignlab import checks``, then ``checks.token_nll(token_nll)``.
+
+One function for each exercise, with the name of the function that the exercise asks for. It prints
+one line if the answer is right. If not, it raises ``CheckFailed`` with the input, what was
+expected, what came, the likely mistake and the seed that repeats it. ``seeds`` says which cases are
+drawn beside those that can be checked by hand. The same function serves notebooks, tests and
+grading.
+"""
+
+from alignlab.checks.common import CheckFailed
+from alignlab.checks.entropy import entropy_and_kl, entropy_floor, perplexity
+from alignlab.checks.gradient import logit_gradient
+from alignlab.checks.labels import completion_labels, shift
+from alignlab.checks.mle import accumulation_losses, token_mean, token_nll
+from alignlab.checks.training import train_to_floor
+
+__all__ = [
+    "CheckFailed",
+    "accumulation_losses",
+    "completion_labels",
+    "entropy_and_kl",
+    "entropy_floor",
+    "logit_gradient",
+    "perplexity",
+    "shift",
+    "token_mean",
+    "token_nll",
+    "train_to_floor",
+]
