@@ -10,9 +10,9 @@ layers". Nothing is fixed: training goes on from here as from any other start.
 import torch
 
 # Chosen so that a model of the bundled size, untrained, predicts the second copy of a row of random
-# tokens at two thirds of the nats of the first or less (tests/test_initial.py). Adam moves every weight by
-# about the learning rate a step, whatever the weight's size: what is set small here is washed away
-# before it is of use.
+# tokens at two thirds of the nats of the first or less (tests/test_initial.py). Adam moves every
+# weight by about the learning rate a step, whatever the weight's size: what is set small here is
+# washed away before it is of use.
 EMBEDDING_STD = 0.1
 # The other heads and layers begin as usual: recalling a fact takes heads that gather names.
 COPYING_HEADS, COPYING_LAYERS = 3, 3
@@ -58,8 +58,8 @@ def start_with_induction(model, seed: int = 0) -> None:
     """Set a Llama's first weights so that some heads of its first layers are induction heads.
 
     Args:
-        model: a ``LlamaForCausalLM`` with ``attention_bias``, one key head a query head and tied
-            embeddings.
+        model: a ``LlamaForCausalLM`` with ``attention_bias``, one key head a query head and an
+            output matrix of its own, which begins as a copy of the embeddings.
     """
     config = model.config
     width, heads = config.hidden_size, min(COPYING_HEADS, config.num_attention_heads)
@@ -68,6 +68,7 @@ def start_with_induction(model, seed: int = 0) -> None:
     moved = _orthogonal(width, generator)  # where the first layer writes the token before
     embedding = model.get_input_embeddings().weight
     embedding.mul_(EMBEDDING_STD / embedding.std())
+    model.lm_head.weight.copy_(embedding)
     for i, layer in enumerate(model.model.layers[:COPYING_LAYERS]):
         attention = layer.self_attn
         read = _orthogonal(width, generator)[:used]

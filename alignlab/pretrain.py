@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from tqdm.auto import tqdm
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from alignlab.corpus import ASSISTANT, USER, build_tokenizer, write_stream
+from alignlab.corpus import build_tokenizer, write_stream
 from alignlab.initial import start_with_induction
 from alignlab.world import World
 from alignlab.world.documents import draw_document
@@ -61,7 +61,10 @@ def architecture(config: PretrainConfig) -> LlamaConfig:
         num_attention_heads=config.heads,
         max_position_embeddings=1024,
         attention_bias=True,  # lets a head attend by position alone
-        tie_word_embeddings=True,
+        # Every step makes all tokens that did not come less probable, and Adam makes the push on a
+        # rare token as large as any other: rare tokens end up with one vector (Stollenwerk and
+        # Stollenwerk 2025, "Better Embeddings with Coupled Adam"). As inputs they must differ.
+        tie_word_embeddings=False,
         bos_token_id=None,
         eos_token_id=0,
         pad_token_id=1,
@@ -78,14 +81,15 @@ def build_model(config: PretrainConfig) -> LlamaForCausalLM:
 
 def build_optimizer(model, config: PretrainConfig) -> torch.optim.AdamW:
     """Return AdamW: a higher rate for embeddings, whose rows are met rarely, decay for matrices."""
-    embedding = model.get_input_embeddings().weight
-    inner = [p for p in model.parameters() if p is not embedding]
+    embeddings = [model.get_input_embeddings().weight, model.get_output_embeddings().weight]
+    known = {id(p) for p in embeddings}
+    inner = [p for p in model.parameters() if id(p) not in known]
     matrices, others = [p for p in inner if p.ndim == 2], [p for p in inner if p.ndim < 2]
     return torch.optim.AdamW(
         [
             {"params": matrices, "lr": config.learning_rate, "weight_decay": config.weight_decay},
             {"params": others, "lr": config.learning_rate, "weight_decay": 0.0},
-            {"params": [embedding], "lr": config.embedding_lr, "weight_decay": 0.0},
+            {"params": embeddings, "lr": config.embedding_lr, "weight_decay": 0.0},
         ],
         betas=(0.9, 0.98),
         fused=True,
@@ -116,19 +120,6 @@ def _load_state(model, optimizer, tensors: dict[str, torch.Tensor]) -> None:
             state.setdefault(int(key), {})[slot] = value
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})
-
-
-@torch.no_grad()
-def centre_embeddings(model) -> None:
-    """Take the mean of all token embeddings away from each.
-
-    Every step pushes the embeddings of all tokens that did not come in one common direction, and
-    Adam makes the push on a rare token as large as any other, so that rare tokens end up alike
-    (Stollenwerk and Stollenwerk 2025, "Better Embeddings with Coupled Adam"). What they have in
-    common adds the same to every logit and so predicts nothing; as inputs they must differ.
-    """
-    embedding = model.get_input_embeddings().weight
-    embedding.sub_(embedding.mean(dim=0))
 
 
 class Pretraining:
@@ -185,7 +176,6 @@ class Pretraining:
         for group, rate in zip(self.optimizer.param_groups, self.rates):
             group["lr"] = rate * factor
         self.optimizer.step()
-        centre_embeddings(self.model)
         self.optimizer.zero_grad()
         self.step += 1
         return loss.detach()
@@ -231,20 +221,6 @@ def has_fast_bf16(device: str) -> bool:
         return torch.cuda.get_device_capability()[0] >= 8
     cpu = Path("/proc/cpuinfo")
     return cpu.exists() and "avx512_bf16" in cpu.read_text()
-
-
-def separate_roles(model, tokenizer, seed: int = 0) -> None:
-    """Give the chat's role tokens, which pre-training never showed, directions of their own.
-
-    Tokens never seen drift together during training. Random directions of a usual length make
-    them as distinct as two rare words, and nothing else of the model changes.
-    """
-    weight = model.get_input_embeddings().weight.data
-    generator = torch.Generator().manual_seed(seed)
-    spread = weight.std().item()
-    for token in (USER, ASSISTANT):
-        row = tokenizer.convert_tokens_to_ids(token)
-        weight[row] += spread * torch.randn(weight.shape[1], generator=generator)
 
 
 def _prepare(work: Path, config: PretrainConfig, world: World) -> PreTrainedTokenizerFast:
@@ -298,7 +274,6 @@ def pretrain(output: str | Path, config: PretrainConfig, device: str | None = No
     run.run()
     facts = model_facts(work, config, run.model, run.held_out_loss())
     model = run.model.cpu()
-    separate_roles(model, tokenizer)
     part = work / "finished"
     model.to(torch.bfloat16).save_pretrained(part)
     tokenizer.save_pretrained(part)

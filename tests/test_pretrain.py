@@ -21,7 +21,6 @@ from alignlab.pretrain import (
     PretrainConfig,
     build_model,
     build_optimizer,
-    centre_embeddings,
     learning_rate_factor,
     pretrain,
 )
@@ -186,37 +185,16 @@ def test_a_curriculum_begins_with_few_products_and_ends_with_all(tokenizer, tmp_
 
 def test_every_parameter_is_in_one_group_of_the_optimizer():
     model = build_model(TINY)
-    matrices, others, embedding = build_optimizer(model, TINY).param_groups
-    sizes = [sum(p.numel() for p in g["params"]) for g in (matrices, others, embedding)]
+    matrices, others, embeddings = build_optimizer(model, TINY).param_groups
+    sizes = [sum(p.numel() for p in g["params"]) for g in (matrices, others, embeddings)]
     # One layer: four attention matrices of 32 x 32 and three of 32 x 48 in the MLP; three gains and
-    # four biases of 32; the embedding, which is the output matrix too.
-    assert sizes == [4 * 32 * 32 + 3 * 32 * 48, 3 * 32 + 4 * 32, 512 * 32]
+    # four biases of 32; the embeddings and the output matrix.
+    assert sizes == [4 * 32 * 32 + 3 * 32 * 48, 3 * 32 + 4 * 32, 2 * 512 * 32]
     assert sum(sizes) == sum(p.numel() for p in model.parameters())
-    rates = [group["lr"] for group in (matrices, others, embedding)]
+    rates = [group["lr"] for group in (matrices, others, embeddings)]
     assert rates == [TINY.learning_rate, TINY.learning_rate, TINY.embedding_lr]
-    decays = [group["weight_decay"] for group in (matrices, others, embedding)]
+    decays = [group["weight_decay"] for group in (matrices, others, embeddings)]
     assert decays == [TINY.weight_decay, 0, 0]
-
-
-@torch.no_grad()
-def test_centred_embeddings_predict_the_same_from_the_same_state():
-    model = build_model(TINY)
-    embedding = model.get_input_embeddings().weight
-    embedding += torch.linspace(-3, 3, TINY.hidden_size)
-    state = torch.randn(4, TINY.hidden_size, generator=torch.Generator().manual_seed(0))
-    before, apart = model.lm_head(state).log_softmax(-1), torch.pdist(embedding)
-    centre_embeddings(model)
-    assert embedding.mean(dim=0).abs().max() < 1e-6
-    torch.testing.assert_close(model.lm_head(state).log_softmax(-1), before, atol=1e-4, rtol=0)
-    torch.testing.assert_close(torch.pdist(embedding), apart, atol=1e-4, rtol=0)
-
-
-def test_training_keeps_the_embeddings_centred(tmp_path, monkeypatch):
-    kept = []
-    monkeypatch.setattr("alignlab.pretrain.separate_roles", lambda model, _: kept.append(model))
-    pretrain(tmp_path / "model", TINY, device="cpu")
-    mean = kept[0].get_input_embeddings().weight.float().mean(dim=0)
-    assert mean.abs().max() < 1e-3
 
 
 def test_schedule_warms_up_stays_and_falls_to_zero():

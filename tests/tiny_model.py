@@ -38,7 +38,9 @@ def random_model(vocab_size: int):
         vocab_size=vocab_size, hidden_size=32, layers=2, heads=2, intermediate_size=64
     )
     torch.manual_seed(config.seed)
-    model = LlamaForCausalLM(architecture(config))
+    settings = architecture(config)
+    settings.tie_word_embeddings = True  # as most small models on the Hub are, unlike the bundled
+    model = LlamaForCausalLM(settings)
     with torch.no_grad():
         for weight in model.parameters():
             if weight.ndim == 2:
