@@ -24,8 +24,9 @@ RECIPE = {
 def dpo(model: str | Path, dataset: Dataset, output: str | Path, **options) -> Path:
     """Align a model to comparisons (Rafailov et al. 2023, https://arxiv.org/abs/2305.18290).
 
-    A run that was fine-tuned with LoRA goes on in the same adapter, and TRL keeps a frozen copy
-    of it as the reference, so that base, SFT and DPO models stay one base with small adapters.
+    A run that was fine-tuned with LoRA goes on in the same adapter, so that base, SFT and DPO
+    models stay one base with small adapters. The reference is a frozen copy of that adapter (TRL's
+    doing) on a GPU, and on a CPU, where memory costs less than time, the merged model.
 
     Args:
         model: ``"tiny"``, a run folder, a model folder or a Hub id; it is also the reference.
@@ -51,10 +52,11 @@ def dpo(model: str | Path, dataset: Dataset, output: str | Path, **options) -> P
     config["dropped"] = len(dataset) - len(rows)
     with runs.writing(output, config, run) as part:
         policy, adapter = load_to_train(model, device, run.use_lora, run.rank)
+        # Else TRL has the reference in the model: with its adapter off, or with a copy of it.
+        apart = not run.use_lora or (adapter is None and device == "cpu")
         trainer = DPOTrainer(
             model=policy,
-            # With an adapter TRL has the reference in the same model.
-            ref_model=None if run.use_lora else merged(load_model(model, device)),
+            ref_model=merged(load_model(model, device)) if apart else None,
             args=DPOConfig(**runs.trainer_settings(part, device, run, **settings)),
             train_dataset=rows,
             processing_class=tokenizer,

@@ -16,6 +16,7 @@ from alignlab.vote_statistics import interval
 from alignlab.world.examples import Example
 from alignlab.world.grammar import Dice
 from alignlab.world.preferences import Annotator, reward_parts, true_reward
+from alignlab.world.recipes import CAREFUL
 
 # Fewer votes than the bundled preference data have: more passes, in smaller batches.
 RECIPE = {"num_train_epochs": 6, "per_device_train_batch_size": 8, "warmup_steps": 2}
@@ -48,7 +49,7 @@ def simulate(
     panel: Panel,
     examples: Sequence[Example],
     count: int,
-    annotator: Annotator = Annotator(),
+    annotator: Annotator = CAREFUL,
     seed: int = 0,
 ) -> None:
     """Cast votes in a panel as an annotator of known reward would; ties where texts are the same.
@@ -158,7 +159,10 @@ def vote_and_train(
         run, len(rows), dropped, comparison,
         _win_rate(comparison) if known else None,
         _parts(comparison, prompts) if known else {},
-        Panel(comparison, log=log),
+        Panel(
+            {"before": model, "after": run}, prompts, log=log, temperature=temperature,
+            max_new_tokens=max_new_tokens,
+        ),
     )  # fmt: skip
 
 

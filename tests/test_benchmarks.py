@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -154,6 +155,18 @@ def test_help_teaches():
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert all(f"  {name}" in done.stdout for name in MEASURES)
     assert "python -m tests.benchmarks --only generation" in done.stdout
+
+
+@pytest.mark.skipif(platform.machine() not in {"x86_64", "AMD64"}, reason="AVX2 is of x86")
+def test_a_processor_without_bfloat16_can_be_measured_on_one_that_has_it():
+    code = (
+        "import os; from tests.benchmarks.__main__ import AVX2; os.environ |= AVX2; import torch\n"
+        "print(torch.backends.cpu.get_cpu_capability())\n"
+        "print(torch.ops.mkldnn._is_mkldnn_bf16_supported())"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["AVX2", "False"]
 
 
 def test_wrong_calls_say_what_is_wrong(tmp_path, capsys):

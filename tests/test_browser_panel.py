@@ -232,7 +232,10 @@ def axe(page):
 
 # For every text that can be seen: its colour and what it stands on, grounds laid over each other.
 GROUNDS = """() => {
-  const parse = c => { const n = c.match(/[\\d.]+/g).map(Number); return n.length < 4 ? [...n, 1] : n }
+  const parse = colour => {
+    const parts = colour.match(/[\\d.]+/g).map(Number)
+    return parts.length < 4 ? [...parts, 1] : parts
+  }
   const found = []
   for (const root of document.querySelectorAll('.al-panel, .al-below')) {
     const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT)

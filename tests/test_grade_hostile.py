@@ -105,7 +105,7 @@ def test_each_gets_what_it_should(graded, name):
         ("memory_together", "took more than 0.5 GiB of memory"),
         ("returns_50_mb", "which is too much"),
         ("equal_to_everything", "it returned Anything"),
-        ("raises_its_own", "it raised Quit:  (line 4: raise Quit)"),
+        ("raises_its_own", "it raised Quit:  (line 3: raise Quit)"),
         ("raises_stop_iteration", "it raised StopIteration"),
     ],
 )

@@ -70,6 +70,26 @@ def test_solutions_get_every_point_and_untouched_exercises_none(tmp_path, folder
     assert {row["status"] for row in rows} == {"right" if points else "wrong"}
 
 
+def test_a_solution_beside_the_packages_is_covered(tmp_path):
+    packages = tmp_path / "site-packages"  # a folder that every submission sees
+    solutions = submissions.reference(packages / "solutions")
+    (packages / "notes.txt").write_text("plain to see")
+    names = [str(solutions / "02_test.ipynb"), str(packages / "notes.txt")]
+    tells = f"raise ValueError([open(path).read() for path in {names}])"
+    look = f"def token_nll(logits, targets):\n    {tells}"
+    write(packages / "in" / "1.ipynb", cells(look))
+    done = subprocess.run(
+        [sys.executable, "-m", "alignlab.cli", "grade", packages / "in", "--out", "g.csv",
+         "--solutions", solutions, "--json", "g.json"],
+        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(packages)}, capture_output=True,
+        text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    if '"isolation": "namespaces"' not in (tmp_path / "g.json").read_text():
+        pytest.skip("this system has no namespaces for unprivileged use")
+    assert "it raised ValueError: ['', 'plain to see']" in _rows(tmp_path / "g.csv")[0]["message"]
+
+
 def test_without_namespaces_it_says_so_and_goes_on(tmp_path):
     solutions, handed_in = submissions.reference(tmp_path / "solutions"), tmp_path / "in"
     write(handed_in / "1.ipynb", cells(first=CHILDREN.replace(MARK, "27182.818")))

@@ -103,7 +103,7 @@ def data(tmp_path_factory):
     """The files that the commands read."""
     folder = tmp_path_factory.mktemp("data")
     demonstrations(64).to_json(folder / "demonstrations.jsonl")
-    tiny_model.comparisons(64).to_json(folder / "comparisons.jsonl")
+    tiny_model.comparisons(192).to_json(folder / "comparisons.jsonl")
     rows = [json.dumps({"prompt": question}) + "\n" for question in QUESTIONS]
     (folder / "prompts.jsonl").write_text("".join(rows))
     return folder
@@ -121,8 +121,8 @@ def trained(request, data, tmp_path_factory):
             folder / "sft", kind, "--max-steps", 80, "--learning-rate", 0.01, *SMALL)  # fmt: skip
     command("dpo", "--model", folder / "sft", "--data", pairs, "--output", folder / "dpo",
             "--max-steps", 24, "--learning-rate", 0.003, *SMALL)  # fmt: skip
-    command("reward", "--model", base, "--data", pairs, "--output", folder / "reward",
-            "--max-steps", 40, "--learning-rate", 0.01, *SMALL)  # fmt: skip
+    command("reward", "--model", base, "--data", pairs, "--output", folder / "reward", kind,
+            "--max-steps", 48, "--learning-rate", 0.01, *SMALL)  # fmt: skip
     return SimpleNamespace(family=request.param, folder=folder, base=base)
 
 

@@ -20,9 +20,13 @@ from jupyter_client import KernelManager
 TESTS = Path(__file__).parent
 COLAB = Path(os.environ.get("ALIGNLAB_COLAB_PYTHON", TESTS.parent / ".venv-colab/bin/python"))
 SETUP = """
-import sys, types
+import sys, time, types
 import torch
 torch.set_num_threads(1)
+# A token takes this long at least, so that there is something to stop whatever the machine.
+torch.nn.modules.module.register_module_forward_pre_hook(
+    lambda module, _: time.sleep(0.02) if hasattr(module, "lm_head") else None
+)
 from alignlab.panel import Panel
 if {colab}:
     sys.modules["google.colab"] = types.ModuleType("google.colab")

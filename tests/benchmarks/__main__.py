@@ -1,6 +1,7 @@
 """The command: ``python -m tests.benchmarks``. Heavy imports wait until something is measured."""
 
 import argparse
+import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -22,13 +23,22 @@ SFTTrainer(model, train_dataset, args=SFTConfig(use_cpu=True)): bfloat16, gradie
 all weights, batches of 8; no checkpoint is written. Ours is the recipe of alignlab.sft and
 alignlab.dpo: float32, LoRA, batches of like length. A bare loop takes our batches and does nothing
 but train. The clock runs while a trainer trains, not while it loads, tokenizes or saves the result.
-A ratio depends on the machine: one that computes bfloat16 in hardware (avx512_bf16, amx) is kinder
-to plain TRL than one that emulates it. Close other programs first, and do not read single runs.
+A ratio depends on the machine. Processors without bfloat16 in hardware, as most laptops have them,
+emulate it and make plain TRL several times slower; the goals are for them. On one that has it
+(avx512_bf16 or amx among the cpu_flags) --avx2 measures as on one that has not, all sides alike.
+Close other programs first, and do not read single runs.
 
 examples:
   python -m tests.benchmarks --only generation
+  python -m tests.benchmarks --only sft --avx2
   python -m tests.benchmarks --json bench.json --plots plots
 """
+# Of ATen, oneDNN and MKL; each reads its own when it first computes.
+AVX2 = {
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -49,6 +59,9 @@ def parser() -> argparse.ArgumentParser:
         "--model", default="tiny", metavar="PATH",
         help="a model folder; by default 'tiny', the bundled model",
     )  # fmt: skip
+    found.add_argument(
+        "--avx2", action="store_true", help="leave AVX-512, AMX and bfloat16 hardware unused (x86)"
+    )
     return found
 
 
@@ -64,6 +77,8 @@ def main(argv: Sequence[str] | None = None, sizes=None) -> int:
     if args.plots and "scaling" not in names:
         command.error("--plots draws the measure scaling, which --only leaves out")
 
+    if args.avx2:
+        os.environ |= AVX2
     from . import report
     from .generation import measure_generation
     from .scaling import measure_scaling
