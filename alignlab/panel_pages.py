@@ -4,7 +4,7 @@ Colours are the notebook's own; what is marked has a thin ground that keeps the 
 light and in a dark theme, and a line or a word that says the same.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -49,6 +49,12 @@ def styled(content: str) -> str:
     """Return HTML in the panel's type."""
     # Widgets set a line height and a font size of their own, which suit a single line.
     return f'<div style="line-height:1.5;font-size:14px;white-space:normal">{content}</div>'
+
+
+def item(place: str, before: Sequence[Mapping[str, str]]) -> str:
+    """Return where the voter is, and the turns before the last one of a conversation."""
+    turns = "\n\n".join(f"{turn['role']}: {turn['content']}" for turn in before)
+    return styled(escape(place) + (preformatted(escape(turns)) if turns else ""))
 
 
 def columns(shown: Sequence[Column], mark_words: bool) -> str:

@@ -76,8 +76,9 @@ class Screen:
         ballot, self.shown = self.ballot, shown
         number = f"Item {ballot.place + 1} of {len(ballot.items)}"
         task = f", task {ballot.item.task}" if ballot.item.task else ""
-        self.controls.texts["item"].value = pages.status(number + task)
-        self.controls.prompt.value = ballot.item.prompt[-1]["content"]
+        *before, last = ballot.item.prompt
+        self.controls.texts["item"].value = pages.item(number + task, before)
+        self.controls.prompt.value = last["content"]
         self.controls.texts["token_views"].value = ""
         self.name_models()
         self.render()

@@ -87,7 +87,7 @@ class Controls:
             tag: named(
                 widgets.Checkbox(
                     description=plain(tag) or f"reason {number}", indent=False,
-                    layout=widgets.Layout(width="auto"),
+                    layout=widgets.Layout(width="auto", margin="2px 14px 2px 2px"),
                 ), "reason",
             )
             for number, tag in enumerate(reasons, 1)

@@ -24,7 +24,7 @@ FLAGS = (
     "--no-sandbox", "--headless", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
-PATIENCE = 180_000  # milliseconds for what a busy machine has to do: import torch, start a kernel
+PATIENCE = 300_000  # milliseconds for what a busy machine has to do: import torch, start a kernel
 
 
 def require() -> None:
@@ -44,8 +44,11 @@ def lab(folder: Path):
     """
     home = folder / "home"
     home.mkdir()
-    # A null cannot be given on the command line; without it a question covers the page.
-    (home / "jupyter_lab_config.json").write_text('{"LabApp": {"news_url": null}}')
+    settings = home / "lab/user-settings/@jupyterlab/apputils-extension"
+    settings.mkdir(parents=True)
+    # Else a question about news covers a part of the page.
+    asked = '{"fetchNews": "false", "checkForUpdates": false}'
+    (settings / "notification.jupyterlab-settings").write_text(asked)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

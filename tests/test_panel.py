@@ -452,6 +452,20 @@ def test_the_worlds_prompts_have_their_task_and_their_truth(two, log):
     assert f"true score {reward:.2f}" in text(panel, "responses")
 
 
+def test_the_turns_before_the_last_are_shown(two, log):
+    turns = [
+        {"role": "user", "content": "a kettle"}, {"role": "assistant", "content": "<b>which</b>"},
+        {"role": "user", "content": "the red one"},
+    ]  # fmt: skip
+    panel = live(two, log, [turns])
+    assert text(panel, "item").split("\n\n")[-2:] == ["user: a kettle", "assistant: <b>which</b>\n"]
+    assert panel.controls.prompt.value == "the red one"
+    panel.controls.prompt.value = "the other"
+    press(panel, "generate")
+    press(panel, "skip")
+    assert votes.load(log).votes[0].prompt == [*turns[:2], {**turns[2], "content": "the other"}]
+
+
 @pytest.mark.parametrize("models", [{"a": "x"}, dict.fromkeys("abcde", "x")])
 def test_two_to_four_models(models, log):
     columns = {name: ["so"] for name in models}

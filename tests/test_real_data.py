@@ -101,7 +101,7 @@ def parts(pairs, tokenizer):
         if len(row["chosen"]) + len(row["rejected"]) > 2 or not row["rejected"][0]["content"]:
             return False
         texts = [row["prompt"] + row[side] for side in ("chosen", "rejected")]
-        return max(map(len, tokenizer.apply_chat_template(texts)["input_ids"])) <= 200
+        return max(map(len, tokenizer.apply_chat_template(texts)["input_ids"])) <= 128
 
     return divide(pairs, 64, 100, fits=fits)
 
