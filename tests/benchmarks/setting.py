@@ -16,7 +16,7 @@ class Sizes:
     """How much each measure does. Lengths are in tokens."""
 
     sft_examples: int = 256
-    dpo_pairs: int = 128
+    dpo_pairs: int = 256
     prompts: int = 24
     max_new_tokens: int = 128
     scaling_examples: tuple[int, ...] = (64, 128, 256)
