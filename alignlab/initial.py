@@ -8,6 +8,7 @@ layers". Nothing is fixed: training goes on from here as from any other start.
 """
 
 import torch
+from torch.nn.utils import parametrize
 
 # Chosen so that a model of the bundled size, untrained, predicts the second copy of a row of random
 # tokens at two thirds of the nats of the first or less (tests/test_initial.py). Adam moves every
@@ -51,6 +52,39 @@ def _attend_to_equal(attention, heads: int, moved: torch.Tensor, generator) -> N
     match = match.reshape(heads * 2 * half, len(moved))
     attention.q_proj.weight[: len(match)] = match
     attention.k_proj.weight[: len(match)] = match @ moved.T
+
+
+class EmbeddingsPlus(torch.nn.Module):
+    """Makes an output matrix the embeddings plus a learned difference.
+
+    What a token is to the output follows what it is to the input, so that heads which copy one
+    word copy all. But no gradient of the output reaches the embeddings: it would move all of them
+    in one direction (Stollenwerk and Stollenwerk 2025, "Better Embeddings with Coupled Adam").
+    """
+
+    def __init__(self, embeddings: torch.nn.Embedding):
+        super().__init__()
+        self.embeddings = [embeddings]  # in a list, so that they stay parameters of the model alone
+
+    def forward(self, difference: torch.Tensor) -> torch.Tensor:
+        """Return the output matrix, ``(vocabulary, width)``."""
+        return self.embeddings[0].weight.detach() + difference
+
+    def right_inverse(self, matrix: torch.Tensor) -> torch.Tensor:
+        """Return the difference that gives an output matrix."""
+        return matrix - self.embeddings[0].weight.detach()
+
+
+def tie_softly(model) -> torch.nn.Parameter:
+    """Let a model's output matrix be ``EmbeddingsPlus``, until ``untie``; return the difference."""
+    rule = EmbeddingsPlus(model.get_input_embeddings())
+    parametrize.register_parametrization(model.lm_head, "weight", rule)
+    return model.lm_head.parametrizations.weight.original
+
+
+def untie(model) -> None:
+    """Make the output matrix a plain parameter again."""
+    parametrize.remove_parametrizations(model.lm_head, "weight")
 
 
 @torch.no_grad()

@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from alignlab.corpus import build_tokenizer, write_stream
-from alignlab.initial import start_with_induction
+from alignlab.initial import start_with_induction, tie_softly, untie
 from alignlab.world import World
 from alignlab.world.documents import draw_document
 from alignlab.world.grammar import Dice
@@ -39,7 +39,7 @@ class PretrainConfig:
     intermediate_size: int = 640
     context: int = 384
     batch_size: int = 4  # sequences a step: many small steps pass the early plateaus sooner
-    tokens: int = 24_000_000
+    tokens: int = 20_000_000
     held_out_tokens: int = 200_000
     # Higher rates blow up the attention logits: every head then looks at one token, for good.
     learning_rate: float = 0.001
@@ -61,9 +61,6 @@ def architecture(config: PretrainConfig) -> LlamaConfig:
         num_attention_heads=config.heads,
         max_position_embeddings=1024,
         attention_bias=True,  # lets a head attend by position alone
-        # Every step makes all tokens that did not come less probable, and Adam makes the push on a
-        # rare token as large as any other: rare tokens end up with one vector (Stollenwerk and
-        # Stollenwerk 2025, "Better Embeddings with Coupled Adam"). As inputs they must differ.
         tie_word_embeddings=False,
         bos_token_id=None,
         eos_token_id=0,
@@ -72,16 +69,18 @@ def architecture(config: PretrainConfig) -> LlamaConfig:
 
 
 def build_model(config: PretrainConfig) -> LlamaForCausalLM:
-    """Return a Llama of the configured size with its first weights."""
+    """Return a Llama of the configured size with its first weights, its output matrix tied softly."""
     torch.manual_seed(config.seed)
     model = LlamaForCausalLM(architecture(config))
     start_with_induction(model, config.seed)
+    tie_softly(model)
     return model
 
 
 def build_optimizer(model, config: PretrainConfig) -> torch.optim.AdamW:
     """Return AdamW: a higher rate for embeddings, whose rows are met rarely, decay for matrices."""
-    embeddings = [model.get_input_embeddings().weight, model.get_output_embeddings().weight]
+    difference = model.lm_head.parametrizations.weight.original
+    embeddings = [model.get_input_embeddings().weight, difference]
     known = {id(p) for p in embeddings}
     inner = [p for p in model.parameters() if id(p) not in known]
     matrices, others = [p for p in inner if p.ndim == 2], [p for p in inner if p.ndim < 2]
@@ -274,6 +273,7 @@ def pretrain(output: str | Path, config: PretrainConfig, device: str | None = No
     run.run()
     facts = model_facts(work, config, run.model, run.held_out_loss())
     model = run.model.cpu()
+    untie(model)
     part = work / "finished"
     model.to(torch.bfloat16).save_pretrained(part)
     tokenizer.save_pretrained(part)

@@ -7,11 +7,11 @@ the project's requirements. Skipped where it cannot be installed.
 import csv
 import os
 import shutil
-import site
 import subprocess
 import sys
 from pathlib import Path
 
+import environments
 import nbformat
 import pytest
 
@@ -27,16 +27,7 @@ pytestmark = pytest.mark.slow
 def python(tmp_path_factory) -> Path:
     """The interpreter of an environment with nbgrader."""
     folder = tmp_path_factory.mktemp("nbgrader") / "venv"
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    (packages,) = folder.glob("lib/python*/site-packages")
-    lines = [f"import site; site.addsitedir({path!r})\n" for path in site.getsitepackages()]
-    (packages / "outer.pth").write_text("".join(lines))
-    found = folder / "bin" / "python"
-    install = [found, "-m", "pip", "install", "--quiet", "--retries", "1", "nbgrader>=0.9.5,<0.10"]
-    done = subprocess.run(install, capture_output=True, text=True)
-    if done.returncode:
-        pytest.skip(f"nbgrader cannot be installed: {done.stderr.strip().splitlines()[-1]}")
-    return found
+    return environments.with_packages(folder, "nbgrader>=0.9.5,<0.10")
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """The panel in a real kernel, by the messages a browser sends: JupyterLab's versions and Colab's.
 
 Colab's ipywidgets 7.7.1, ipykernel 6.17.1 and IPython 7.34 cannot be installed beside JupyterLab's,
-so that they have an environment of their own (see ``COLAB``).
+so that they get an environment of their own, once for all tests; skipped where that cannot be made.
 """
 
 import os
@@ -10,15 +10,14 @@ import subprocess
 import sys
 import time
 from html import unescape
-from pathlib import Path
 from queue import Empty
 
+import environments
 import panel_models
 import pytest
 from jupyter_client import KernelManager
 
-TESTS = Path(__file__).parent
-COLAB = Path(os.environ.get("ALIGNLAB_COLAB_PYTHON", TESTS.parent / ".venv-colab/bin/python"))
+COLAB = {"ipywidgets": "7.7.1", "ipykernel": "6.17.1", "ipython": "7.34.0"}
 SETUP = """
 import sys, time, types
 import torch
@@ -125,7 +124,11 @@ class Notebook:
         self.until(lambda: self.status().startswith(beginning))
 
 
-PYTHONS = {"here": Path(sys.executable), "colab": COLAB}
+@pytest.fixture(scope="module")
+def colab(tmp_path_factory):
+    """The interpreter of an environment with Colab's versions."""
+    pins = [f"{name}=={version}" for name, version in COLAB.items()]
+    return environments.with_packages(tmp_path_factory.mktemp("colab") / "venv", *pins)
 
 
 @pytest.fixture(scope="module")
@@ -134,15 +137,14 @@ def sources(tmp_path_factory):
     return {name: str(made[name]) for name in ("base", "first")}
 
 
-@pytest.fixture(params=PYTHONS)
+@pytest.fixture(params=["here", "colab"])
 def notebook(request, sources, tmp_path):
     """A kernel in which the panel is shown."""
-    python = PYTHONS[request.param]
-    if not python.exists():
-        pytest.skip(f"needs Colab's versions in an environment of their own: {python}")
+    is_colab = request.param == "colab"
+    python = request.getfixturevalue("colab") if is_colab else sys.executable
     kernel = Notebook(python, tmp_path)
     kernel.log = tmp_path / "votes.jsonl"
-    kernel.colab = request.param == "colab"
+    kernel.colab = is_colab
     try:
         kernel.run(SETUP.format(colab=kernel.colab, sources=sources, log=str(kernel.log)))
         yield kernel
@@ -150,12 +152,12 @@ def notebook(request, sources, tmp_path):
         kernel.close()
 
 
-@pytest.mark.skipif(not COLAB.exists(), reason=f"needs Colab's versions: {COLAB}")
-def test_colabs_versions_are_what_is_tested():
+@pytest.mark.slow
+def test_colabs_versions_are_what_is_tested(colab):
     code = "import ipywidgets, ipykernel, IPython as i; print(ipywidgets.__version__, "
     code += "ipykernel.__version__, i.__version__)"
-    out = subprocess.run([COLAB, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert out.split() == ["7.7.1", "6.17.1", "7.34.0"]
+    out = subprocess.run([colab, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.split() == [*COLAB.values()]
 
 
 @pytest.mark.slow

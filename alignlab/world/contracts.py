@@ -42,15 +42,11 @@ class Contract:
         }
 
 
-def draw_contract(dice: Dice, companies, clients, wordings: str = "train") -> Contract:
-    """Draw one contract of 80 to 200 words.
-
-    ``wordings`` says which wordings of the three key clauses to use: ``"train"``,
-    ``"held_out"`` or ``"all"``.
-    """
-    stock, phrases = load_text("contracts"), load_text("phrases")
+def draw_terms(dice: Dice, companies, clients) -> dict[str, str]:
+    """Draw what is agreed between whom: the slots of every clause."""
+    phrases = load_text("phrases")
     lands, towns = dice.sample(phrases["lands"], 2), dice.sample(phrases["towns"], 2)
-    slots = {
+    return {
         "provider": dice.choice(companies),
         "client": dice.choice(clients),
         "term": dice.choice(TERMS),
@@ -67,6 +63,15 @@ def draw_contract(dice: Dice, companies, clients, wordings: str = "train") -> Co
         "day_of_month": str(1 + dice.index(28)),
         "number": str(100 + dice.index(900)),
     }
+
+
+def draw_contract(dice: Dice, companies, clients, wordings: str = "train") -> Contract:
+    """Draw one contract of 80 to 200 words.
+
+    ``wordings`` says which wordings of the three key clauses to use: ``"train"``,
+    ``"held_out"`` or ``"all"``.
+    """
+    stock, slots = load_text("contracts"), draw_terms(dice, companies, clients)
     fillers = dice.sample(sorted(stock["fillers"]), 1 + dice.index(2))
     pools = [stock["fillers"][name] for name in fillers]
     for field in ("term", "limit", "law"):

@@ -7,7 +7,7 @@ say what the slots mean. Nothing here has the shape of a chat.
 from dataclasses import dataclass
 
 from alignlab.world.catalogue import load_text, make_product
-from alignlab.world.drills import DrillSlots
+from alignlab.world.drills import ClauseSlots, DrillSlots
 from alignlab.world.grammar import Dice, expand
 from alignlab.world.slots import (
     CategorySlots,
@@ -30,10 +30,11 @@ MIXTURE = {
     "one_off": 0.05,
     "copy_sheet": 0.06,
     "drill": 0.01,
-    "copybook": 0.03,
+    "copybook": 0.02,
     "idea": 0.09,
-    "encyclopedia": 0.14,
-    "contract": 0.13,
+    "encyclopedia": 0.13,
+    "contract": 0.12,
+    "clause": 0.03,
     "register": 0.03,
     "refusal": 0.03,
     "help_page": 0.03,
@@ -61,24 +62,26 @@ class Stage:
 FIRST_PRODUCTS = 64
 STAGES = (
     Stage(
-        0.12,
+        0.14,
         {
-            "fact_sheet": 0.45,
-            "ledger": 0.15,
-            "copy_sheet": 0.08,
-            "copybook": 0.18,
-            "contract": 0.14,
+            "fact_sheet": 0.42,
+            "ledger": 0.12,
+            "copy_sheet": 0.07,
+            "copybook": 0.13,
+            "contract": 0.10,
+            "clause": 0.16,
         },
         FIRST_PRODUCTS,
     ),
     Stage(
-        0.26,
+        0.30,
         {
-            "fact_sheet": 0.45,
-            "ledger": 0.15,
+            "fact_sheet": 0.42,
+            "ledger": 0.13,
             "copy_sheet": 0.10,
-            "copybook": 0.10,
-            "contract": 0.20,
+            "copybook": 0.07,
+            "contract": 0.18,
+            "clause": 0.10,
         },
         384,
     ),
@@ -89,6 +92,7 @@ FORM_PLACES = {
     "product": "product_forms",
     "idea": "idea_forms",
     "contract": "contracts/register_forms",
+    "clause": "contracts/clause_forms",
     "register": "refusals/register_forms",
     "refusal": "refusals/refusal_forms",
     "slogan": "slogan_forms",
@@ -178,8 +182,8 @@ def _slots(world, dice: Dice, family: str, products: int) -> CommonSlots:
         return DrillSlots(_one_off(world, dice, 1 + dice.index(3)), dice, copy_only=True)
     if family in ("idea", "encyclopedia"):
         return IdeaSlots(*dice.sample(world.everyone("ideas"), 2), dice)
-    if family == "contract":
-        return ContractSlots(world, dice)
+    if family in ("contract", "clause"):
+        return (ContractSlots if family == "contract" else ClauseSlots)(world, dice)
     if family in ("register", "refusal", "help_page"):
         return DeskSlots(world, dice)
     if family in ("slogan", "slogan_book"):

@@ -1,11 +1,11 @@
-"""Pages that are written twice: rows of words, facts in other orders, ledgers and their copies."""
+"""Practice in reading: pages that are written twice, clauses with a note of what they say."""
 
 import re
 from functools import cache
 
 from alignlab.world.catalogue import ATTRIBUTES, Product, load_text
-from alignlab.world.contracts import FEES, LIMITS, TERMS
-from alignlab.world.grammar import Dice
+from alignlab.world.contracts import FEES, LIMITS, TERMS, draw_terms
+from alignlab.world.grammar import Dice, expand
 from alignlab.world.slots import CommonSlots, Telling
 
 
@@ -78,3 +78,24 @@ class DrillSlots(CommonSlots):
                 for attribute in self.dice.sample(ATTRIBUTES, 2 + self.dice.index(4))
             ]
         )
+
+
+class ClauseSlots(CommonSlots):
+    """Slots of a note on one, two or three clauses of a contract.
+
+    A whole contract gives three fields among two hundred words, too few to learn from where in a
+    clause a figure stands; here nearly every line is such a figure.
+    """
+
+    def __init__(self, world, dice: Dice):
+        super().__init__(dice)
+        stock = load_text("contracts")
+        slots = draw_terms(dice, world.everyone("companies"), world.everyone("clients"))
+        fields = dice.sample(("term", "limit", "law"), 1 + dice.index(3))
+        pools = [stock[field]["train"] + stock[field]["held_out"] for field in fields]
+        clauses = [expand(dice.choice(pool), dice, slots) for pool in pools]
+        points = [
+            expand(dice.choice(stock["points"][field]), dice, slots)
+            for field in dice.shuffled(fields)
+        ]
+        self.kept = {"clauses": " ".join(clauses), "points": "; ".join(points)}
