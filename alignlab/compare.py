@@ -1,6 +1,5 @@
 """Responses of several models side by side: ask them, and show them as one static page."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from html import escape
@@ -12,6 +11,7 @@ from peft import PeftConfig, PeftModel
 from alignlab.generate import generate
 from alignlab.models import Source, load_model, load_tokenizer, resolve
 from alignlab.page import differing, document, preformatted
+from alignlab.whole import write_whole
 from alignlab.world.examples import Example
 from alignlab.world.instructions import FAMILIES
 from alignlab.world.preferences import WEIGHTS, true_reward
@@ -182,14 +182,7 @@ def to_html(comparison: Comparison, path: str | Path, title: str) -> Path:
     path = Path(path)
     page = document(title, table(comparison))
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    try:
-        # Half a surrogate pair, which JSON can hold and UTF-8 cannot, must not cost the page.
-        part.write_bytes(page.encode("utf-8", errors="replace"))
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-    return path
+    return write_whole(path, page)
 
 
 def table(comparison: Comparison) -> str:

@@ -80,17 +80,23 @@ MEASURES = {
 }
 
 
-def measure_examples(world, name: str, split: str, eval_seed: int) -> list[Example]:
+def measure_examples(
+    world, name: str, split: str, eval_seed: int, share: float = 1.0
+) -> list[Example]:
     """Return the examples of one measure: held-out entities, drawn by the evaluation seed.
 
     Instructions come in equal numbers from every family, half of them in held-out wordings.
+
+    Args:
+        share: of the measure's cases.
     """
     measure = MEASURES[name]
+    count = round(share * measure.count)
     if name != "instructions":
         return draw_examples(
-            world, measure.task, measure.count, split, measure.wordings, seed=f"eval{eval_seed}"
+            world, measure.task, count, split, measure.wordings, seed=f"eval{eval_seed}"
         )
-    each = measure.count // (2 * len(FAMILIES))
+    each = count // (2 * len(FAMILIES))
     return [
         example
         for family in FAMILIES
@@ -130,23 +136,27 @@ def true_wins(
 
 
 def evaluate(
-    model, tokenizer, world, *, reference=None, eval_seed: int = 0, split: str = "test"
-) -> dict[str, Score]:
+    model, tokenizer, world, *, reference=None, eval_seed: int = 0, split: str = "test",
+    share: float = 1.0,
+) -> dict[str, Score]:  # fmt: skip
     """Score a model on everything the score table names.
 
     Args:
         reference: the model that ``win_rate`` compares with; without one there is no such row.
         eval_seed: which held-out products, wordings and prompts are asked.
         split: ``"test"`` for reporting, ``"validation"`` for choosing recipes.
+        share: of each measure's cases; fewer are done sooner and give wider intervals.
     """
     results, ends = {}, []
     for name, measure in MEASURES.items():
-        examples = measure_examples(world, name, split, eval_seed)
+        examples = measure_examples(world, name, split, eval_seed, share)
         texts, ended = respond(model, tokenizer, examples, max_new_tokens=measure.max_new_tokens)
         hits = sum(measure.scores(example, text) for example, text in zip(examples, texts))
         results[name] = wilson(hits, len(examples))
         ends += ended
-    ideas = draw_examples(world, "explain", 120, split, "held_out", seed=f"eval{eval_seed}")
+    ideas = draw_examples(
+        world, "explain", round(120 * share), split, "held_out", seed=f"eval{eval_seed}"
+    )
     if reference is not None:
         results["win_rate"] = bootstrap(
             true_wins(model, reference, tokenizer, ideas, seed=2 * eval_seed)

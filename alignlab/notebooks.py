@@ -9,7 +9,6 @@ the text alone. The cells carry nbgrader's metadata, so instructors can use the 
 import argparse
 import copy
 import hashlib
-import os
 import re
 from pathlib import Path
 
@@ -17,6 +16,8 @@ import jupytext
 import nbformat
 from nbclient import NotebookClient
 from nbformat import NotebookNode
+
+from alignlab.whole import write_whole
 
 FOLDERS = ("chapters", "solutions")
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
@@ -199,9 +200,7 @@ def build(path: Path) -> list[Path]:
     texts[path.with_suffix(".ipynb")] = dumps(execute(notebook, path.parent))
     for target, text in texts.items():
         target.parent.mkdir(exist_ok=True)
-        part = target.with_name(target.name + ".part")
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, target)
+        write_whole(target, text)
     return list(texts)
 
 

@@ -24,6 +24,7 @@ from alignlab.panel_screen import Screen
 from alignlab.panel_widgets import CHOICES, Controls
 from alignlab.seen import Seen, Shown, key, of_vote, truth_in, truth_of
 from alignlab.token_view import sections
+from alignlab.whole import write_whole
 from alignlab.world.examples import Example
 
 REASONS = ("more correct", "clearer", "friendlier", "shorter")
@@ -261,7 +262,7 @@ class Panel:
             parts = (sections(self.engine, c.prompts, c.responses) for c in comparisons)
             body += "".join(parts)
         path = self.ballot.log.with_suffix(".html")
-        votes.write_whole(path, document("Side by side", body))
+        write_whole(path, document("Side by side", body))
         self._say(f"Wrote {path}.")
 
 

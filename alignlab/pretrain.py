@@ -69,7 +69,7 @@ def architecture(config: PretrainConfig) -> LlamaConfig:
 
 
 def build_model(config: PretrainConfig) -> LlamaForCausalLM:
-    """Return a Llama of the configured size with its first weights, its output matrix tied softly."""
+    """Return a Llama of the configured size with its first weights, tied softly."""
     torch.manual_seed(config.seed)
     model = LlamaForCausalLM(architecture(config))
     start_with_induction(model, config.seed)

@@ -20,6 +20,7 @@ from pydantic import Field, ValidationError
 
 from alignlab.files import DataError
 from alignlab.schema import Part
+from alignlab.whole import write_whole
 
 VERSION = 1
 Choice = Literal["left", "right", "tie", "both_bad", "skip"]
@@ -257,14 +258,3 @@ def export(votes: Iterable[Vote], path: str | Path, held_out: float = 0.0) -> di
 
 def _write_rows(path: Path, rows: Iterable[dict]) -> None:
     write_whole(path, "".join(json.dumps(row) + "\n" for row in rows))
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file that appears whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    try:
-        # Half a surrogate pair, which JSON can hold and UTF-8 cannot, must not cost the file.
-        part.write_bytes(text.encode(errors="replace"))
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

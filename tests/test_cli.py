@@ -13,7 +13,8 @@ from trl import DPOConfig, SFTConfig
 
 import alignlab
 from alignlab import data, models, sft
-from alignlab.cli import EXAMPLES, TRAINING, build_parser, main, trl_options
+from alignlab.cli import main
+from alignlab.flags import EXAMPLES, TRAINING, build_parser, trl_options
 from alignlab.options import RunOptions
 
 

@@ -27,7 +27,8 @@ from safetensors.torch import load_file
 from torch.distributed.run import get_args_parser
 from transformers import Trainer
 
-from alignlab.cli import build_parser, main
+from alignlab.cli import main
+from alignlab.flags import build_parser
 from alignlab.models import load_model
 
 FILES = Path(__file__).resolve().parents[1] / "alignlab" / "accelerate"

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from alignlab.initial import COPYING_HEADS, start_with_induction
+from alignlab.initial import COPYING_HEADS, start_with_induction, untie
 from alignlab.pretrain import PretrainConfig, build_model
 
 CONFIG = PretrainConfig()
@@ -95,3 +95,37 @@ def test_the_weights_follow_from_the_seed_and_all_are_trained():
     one(input_ids=ids, labels=ids).loss.backward()
     still = [n for n, weight in one.named_parameters() if not weight.grad.abs().sum() > 0]
     assert still == []
+
+
+def test_the_output_matrix_follows_the_embeddings():
+    model = build_model(CONFIG)
+    embeddings, head = model.get_input_embeddings(), model.lm_head
+    assert torch.equal(head.weight, embeddings.weight)
+    with torch.no_grad():
+        embeddings.weight[7] += 1
+        head.parametrizations.weight.original[9] += 2
+    expected = embeddings.weight.detach().clone()
+    expected[9] += 2
+    assert torch.equal(head.weight, expected)
+
+
+def test_no_gradient_of_the_output_reaches_the_embeddings():
+    model = build_model(CONFIG)
+    ids = torch.arange(10, 40)[None]
+    model(input_ids=ids, labels=ids).loss.backward()
+    touched = model.get_input_embeddings().weight.grad.abs().sum(1).nonzero().flatten()
+    assert {*touched.tolist()} <= {*range(10, 40)}
+    difference = model.lm_head.parametrizations.weight.original.grad
+    assert (difference.abs().sum(1) > 0).all()
+
+
+def test_untied_it_is_a_plain_llama_that_says_the_same():
+    model, ids = build_model(CONFIG), torch.arange(10, 40)[None]
+    with torch.no_grad():
+        model.lm_head.parametrizations.weight.original.normal_(std=0.1)
+        before = model(input_ids=ids).logits
+        untie(model)
+        assert torch.equal(model(input_ids=ids).logits, before)
+    names = {name for name, _ in model.named_parameters()}
+    assert "lm_head.weight" in names
+    assert not any("parametrizations" in name for name in names)

@@ -8,8 +8,9 @@ from datasets import Dataset
 from tiny_model import message
 
 from alignlab import data
-from alignlab.cli import TRAINING, main
+from alignlab.cli import main
 from alignlab.files import DataError
+from alignlab.flags import TRAINING
 from alignlab.folders import RunError
 from alignlab.lengths import fitting_rows
 from alignlab.models import load_tokenizer

@@ -36,7 +36,7 @@ COLAB = {
 # A module imports from lower floors, or on its own floor from those to its left.
 FLOORS = [
     ["world", "losses", "schema", "concepts", "questions", "scoring"],
-    ["corpus", "initial", "options", "files", "formats", "data", "models"],
+    ["whole", "corpus", "initial", "options", "files", "formats", "data", "models"],
     ["folders", "lengths", "callbacks", "runs", "adapters", "generate", "evaluate", "divergence"],
     ["sft", "dpo", "reward", "rl", "pretrain"],
     [
@@ -45,7 +45,7 @@ FLOORS = [
         *("panel_pages", "panel_widgets", "panel_screen", "panel", "vote_training"),
         *("grading", "doctor"),
     ],
-    ["demo", "notebooks", "cli"],
+    ["demo", "notebooks", "flags", "cli"],
 ]
 ORDER = {name: (f, i) for f, floor in enumerate(FLOORS) for i, name in enumerate(floor)}
 MODULES = sorted(PACKAGE.rglob("*.py"))

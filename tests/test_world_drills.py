@@ -1,4 +1,4 @@
-"""Ledgers and drills: true, copied whole, and no more surprising than what is new in them."""
+"""Ledgers, drills, notes on clauses: true, whole, no more surprising than what is new in them."""
 
 import math
 import re
@@ -6,6 +6,7 @@ from collections import Counter
 
 from alignlab.world import World, documents
 from alignlab.world.catalogue import ATTRIBUTES, load_text
+from alignlab.world.contracts import LIMITS, TERMS
 from alignlab.world.documents import draw_document
 from alignlab.world.drills import practice_words
 from alignlab.world.grammar import Dice
@@ -90,3 +91,23 @@ def test_nats_of_a_ledger_by_hand(monkeypatch):
         for count in facts.values():
             nats += math.log(4) + sum(math.log(8 - i) for i in range(count))
         assert abs(page.nats - nats) < 1e-9
+
+
+def test_a_note_says_what_its_clauses_say():
+    dice, counts, forms = Dice("clauses"), Counter(), set()
+    for _ in range(400):
+        document = draw_document(WORLD, dice, "clause")
+        forms.add(document.form)
+        noted = 0
+        for values in (TERMS, LIMITS, load_text("phrases")["lands"]):
+            said = Counter(
+                value for value in values
+                for _ in re.findall(rf"(?<![\d,]){value}\b", document.text)
+            )  # fmt: skip
+            twice = [value for value, count in said.items() if count >= 2]
+            assert len(twice) <= 1, document.text
+            noted += len(twice)
+        counts[noted] += 1
+    assert set(counts) == {1, 2, 3}
+    assert min(counts.values()) > 80
+    assert len(forms) == 6

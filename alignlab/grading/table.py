@@ -4,11 +4,11 @@ import csv
 import io
 import itertools
 import json
-import os
 import re
 from pathlib import Path
 
 from alignlab.grading.notebooks import GradingError
+from alignlab.whole import write_whole
 
 COLUMNS = (
     "submission", "chapter", "exercise", "points", "max_points", "status", "message", "digest",
@@ -62,7 +62,7 @@ def write_csv(path: Path, rows: list[dict]) -> None:
     writer = csv.DictWriter(text, COLUMNS)
     writer.writeheader()
     writer.writerows(rows)
-    _replace(path, text.getvalue())
+    write_whole(path, text.getvalue())
 
 
 def write_json(path: Path, rows: list[dict], level: str) -> None:
@@ -79,10 +79,4 @@ def write_json(path: Path, rows: list[dict], level: str) -> None:
             "refused": next((row["message"] for row in group if not row["exercise"]), None),
         })  # fmt: skip
     text = json.dumps({"isolation": level or None, "submissions": submissions}, indent=1)
-    _replace(path, text + "\n")
-
-
-def _replace(path: Path, text: str) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8", newline="")
-    os.replace(part, path)
+    write_whole(path, text + "\n")
