@@ -1,6 +1,7 @@
 """compare.py: columns do not depend on each other, and nothing of a response becomes markup."""
 
 import json
+import os
 import re
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -368,7 +369,7 @@ def test_a_page_is_whole_or_absent(tmp_path, monkeypatch):
     def full(*args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(compare.os, "replace", full)
+    monkeypatch.setattr(os, "replace", full)
     with pytest.raises(OSError, match="No space"):
         to_html(comparison, tmp_path / "page.html", "After")
     assert [file.name for file in tmp_path.iterdir()] == ["page.html"]

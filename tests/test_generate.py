@@ -155,7 +155,7 @@ def test_text_can_be_continued_without_the_chat_template(llama, tokenizer):
 @pytest.mark.parametrize("cache", ["cut", "computed anew"])
 def test_rows_that_have_ended_leave_the_batch(model, tokenizer, temperature, cache, monkeypatch):
     """With a batch from which rows go one by one, every response is the one of its prompt alone."""
-    options = {"temperature": temperature, "max_new_tokens": 24}
+    options = {"temperature": temperature, "max_new_tokens": 48}
     prompts = tiny_model.prompts(12, seed=3)
     before = generate_ids(model, tokenizer, prompts, **options)
     # The token that most of them say becomes the end.

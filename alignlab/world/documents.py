@@ -24,24 +24,24 @@ from alignlab.world.slots import (
 # of products that exist only on that page: to predict them a model must learn to copy from what
 # it has read. Reference works tell the facts without a story round them, so each is met often.
 MIXTURE = {
-    "product": 0.11,
-    "fact_sheet": 0.12,
-    "ledger": 0.03,
-    "one_off": 0.05,
-    "copy_sheet": 0.06,
+    "product": 0.09,
+    "fact_sheet": 0.11,
+    "ledger": 0.02,
+    "one_off": 0.03,
+    "copy_sheet": 0.03,
     "drill": 0.01,
-    "copybook": 0.02,
-    "idea": 0.09,
-    "encyclopedia": 0.13,
-    "contract": 0.12,
-    "clause": 0.03,
-    "register": 0.03,
-    "refusal": 0.03,
+    "copybook": 0.01,
+    "idea": 0.14,
+    "encyclopedia": 0.20,
+    "contract": 0.09,
+    "clause": 0.02,
+    "register": 0.04,
+    "refusal": 0.04,
     "help_page": 0.03,
     "slogan": 0.02,
     "slogan_book": 0.02,
-    "category": 0.04,
-    "sentence": 0.05,
+    "category": 0.05,
+    "sentence": 0.04,
     "dialogue": 0.01,
 }
 
@@ -62,7 +62,7 @@ class Stage:
 FIRST_PRODUCTS = 64
 STAGES = (
     Stage(
-        0.14,
+        0.11,
         {
             "fact_sheet": 0.42,
             "ledger": 0.12,
@@ -74,14 +74,15 @@ STAGES = (
         FIRST_PRODUCTS,
     ),
     Stage(
-        0.30,
+        0.24,
         {
-            "fact_sheet": 0.42,
-            "ledger": 0.13,
-            "copy_sheet": 0.10,
-            "copybook": 0.07,
-            "contract": 0.18,
-            "clause": 0.10,
+            "fact_sheet": 0.40,
+            "ledger": 0.12,
+            "copy_sheet": 0.08,
+            "copybook": 0.06,
+            "contract": 0.15,
+            "clause": 0.09,
+            "encyclopedia": 0.10,
         },
         384,
     ),
