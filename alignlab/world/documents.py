@@ -7,7 +7,7 @@ say what the slots mean. Nothing here has the shape of a chat.
 from dataclasses import dataclass
 
 from alignlab.world.catalogue import load_text, make_product
-from alignlab.world.drills import ClauseSlots, DrillSlots
+from alignlab.world.drills import ClauseSlots, DrillSlots, WorkbookSlots
 from alignlab.world.grammar import Dice, expand
 from alignlab.world.slots import (
     CategorySlots,
@@ -24,24 +24,25 @@ from alignlab.world.slots import (
 # of products that exist only on that page: to predict them a model must learn to copy from what
 # it has read. Reference works tell the facts without a story round them, so each is met often.
 MIXTURE = {
-    "product": 0.09,
+    "product": 0.08,
     "fact_sheet": 0.11,
     "ledger": 0.02,
     "one_off": 0.03,
     "copy_sheet": 0.03,
     "drill": 0.01,
     "copybook": 0.01,
-    "idea": 0.14,
-    "encyclopedia": 0.20,
-    "contract": 0.09,
+    "idea": 0.12,
+    "encyclopedia": 0.18,
+    "contract": 0.08,
     "clause": 0.02,
     "register": 0.04,
     "refusal": 0.04,
     "help_page": 0.03,
     "slogan": 0.02,
     "slogan_book": 0.02,
-    "category": 0.05,
-    "sentence": 0.04,
+    "category": 0.04,
+    "sentence": 0.03,
+    "workbook": 0.08,
     "dialogue": 0.01,
 }
 
@@ -76,13 +77,14 @@ STAGES = (
     Stage(
         0.24,
         {
-            "fact_sheet": 0.40,
-            "ledger": 0.12,
+            "fact_sheet": 0.37,
+            "ledger": 0.10,
             "copy_sheet": 0.08,
-            "copybook": 0.06,
-            "contract": 0.15,
-            "clause": 0.09,
-            "encyclopedia": 0.10,
+            "copybook": 0.05,
+            "contract": 0.14,
+            "clause": 0.08,
+            "encyclopedia": 0.06,
+            "workbook": 0.12,
         },
         384,
     ),
@@ -108,6 +110,7 @@ FORM_PLACES = {
     "drill": "reference_forms/drill",
     "copybook": "reference_forms/copybook",
     "ledger": "reference_forms/ledger",
+    "workbook": "reference_forms/workbook",
 }
 
 
@@ -177,6 +180,8 @@ def _slots(world, dice: Dice, family: str, products: int) -> CommonSlots:
         return ProductSlots(*_one_off(world, dice, 2), dice, copy_only=True)
     if family == "ledger":
         return DrillSlots(dice.sample(known, 1 + dice.index(3)), dice, copy_only=False)
+    if family == "workbook":
+        return WorkbookSlots(world, known, dice)
     if family == "copybook":
         return DrillSlots([], dice, copy_only=True)
     if family == "drill":
