@@ -207,4 +207,6 @@ def test_generate_stop_vote_undo(notebook):
 def test_an_error_stands_in_the_status_line(notebook):
     notebook.run("panel.engine.families[0].model.generate = lambda **_: 1 / 0")
     notebook.press("al-generate")
-    notebook.wait_for("Error. ZeroDivisionError")
+    notebook.wait_for("Error.")
+    assert notebook.status().startswith("Error. ZeroDivisionError: division by zero")
+    assert not notebook.log.exists()

@@ -90,6 +90,11 @@ def _errors(part: torch.Tensor, want: torch.Tensor) -> torch.Tensor:
 
 
 def difference(parts: list[torch.Tensor], expected) -> str:
+    """Return where and how an answer's tensors first differ from what is expected, in words.
+
+    Raises:
+        AssertionError: they do not.
+    """
     wanted = as_parts(expected)
     for number, (part, want) in enumerate(zip(parts, wanted)):
         which = f"value {number} of {len(wanted)}" if len(wanted) > 1 else "the value"
@@ -104,6 +109,7 @@ def difference(parts: list[torch.Tensor], expected) -> str:
 
 
 def same(before, after) -> bool:
+    """Say whether two arguments of an exercise are equal to the last bit, tensors in lists too."""
     if isinstance(before, torch.Tensor):
         return before.shape == after.shape and torch.equal(before, after.detach())
     if isinstance(before, list):

@@ -22,7 +22,8 @@ from alignlab.world.slots import (
 
 # How often each family of document is drawn. The papers, sheets and drills of one-off products tell
 # of products that exist only on that page: to predict them a model must learn to copy from what
-# it has read. Reference works tell the facts without a story round them, so each is met often.
+# it has read. Reference works tell the facts without a story round them, so each is met often;
+# notes on clauses and workbooks do the same for what is read off a page or asked for by its name.
 MIXTURE = {
     "product": 0.08,
     "fact_sheet": 0.11,
@@ -188,8 +189,10 @@ def _slots(world, dice: Dice, family: str, products: int) -> CommonSlots:
         return DrillSlots(_one_off(world, dice, 1 + dice.index(3)), dice, copy_only=True)
     if family in ("idea", "encyclopedia"):
         return IdeaSlots(*dice.sample(world.everyone("ideas"), 2), dice)
-    if family in ("contract", "clause"):
-        return (ContractSlots if family == "contract" else ClauseSlots)(world, dice)
+    if family == "contract":
+        return ContractSlots(world, dice)
+    if family == "clause":
+        return ClauseSlots(world, dice)
     if family in ("register", "refusal", "help_page"):
         return DeskSlots(world, dice)
     if family in ("slogan", "slogan_book"):
