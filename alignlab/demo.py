@@ -18,7 +18,7 @@ from alignlab.sft import sft
 from alignlab.whole import write_whole
 from alignlab.world import World
 
-# Of the cases of the model card's table: enough for the picture, in a third of the time.
+# Of the cases of the model card's table: enough for the picture, and done sooner.
 CASES = 1 / 3
 
 
