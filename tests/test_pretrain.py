@@ -26,7 +26,7 @@ from alignlab.pretrain import (
 )
 from alignlab.world import World
 from alignlab.world.catalogue import fact_values
-from alignlab.world.documents import FIRST_PRODUCTS, draw_document
+from alignlab.world.documents import FIRST_TOLD, draw_document
 from alignlab.world.grammar import Dice
 
 TINY = PretrainConfig(
@@ -177,9 +177,9 @@ def test_a_curriculum_begins_with_few_products_and_ends_with_all(tokenizer, tmp_
         return [{i for i, name in enumerate(names) if name in text} for text in texts]
 
     everyone = set(range(len(names)))
-    assert named(curriculum=True) == [set(range(FIRST_PRODUCTS)), everyone]
+    assert named(curriculum=True) == [set(range(FIRST_TOLD)), everyone]
     start, end = named(curriculum=False)
-    assert not start <= set(range(FIRST_PRODUCTS))
+    assert not start <= set(range(FIRST_TOLD))
     assert end == everyone
 
 

@@ -34,7 +34,8 @@ from alignlab.world.catalogue import (
 )
 from alignlab.world.contracts import draw_contract
 from alignlab.world.documents import (
-    FIRST_PRODUCTS,
+    ALL_IDEAS,
+    FIRST_TOLD,
     MIXTURE,
     STAGES,
     draw_document,
@@ -226,10 +227,10 @@ def test_families_are_drawn_as_often_as_their_place_in_the_corpus_says(monkeypat
     # Only the family is asked for here, so nothing is written on the pages.
     monkeypatch.setattr(documents, "forms", lambda name: [{"form": "blank", "text": ""}])
     monkeypatch.setattr(documents, "_slots", lambda *arguments: {})
-    first, second, last = STAGES
+    first, second, third, last = STAGES
     places = {
         0.0: first, first.until - 0.01: first, first.until: second, second.until - 0.01: second,
-        second.until: last, 1.0: last,
+        second.until: third, third.until: last, 1.0: last,
     }  # fmt: skip
     draws, dice = 40_000, Dice("mixture")
     assert last.mixture == MIXTURE
@@ -244,7 +245,7 @@ def test_families_are_drawn_as_often_as_their_place_in_the_corpus_says(monkeypat
 
 def test_a_corpus_begins_with_few_products_and_ends_with_all():
     names = [product.name for product in WORLD.everyone("products")]
-    first, second, _ = STAGES
+    first, second, *_ = STAGES
     growing = (first.until + second.until) / 2
     counts = {}
     for progress in (0.0, first.until, growing, second.until, 1.0):
@@ -256,9 +257,26 @@ def test_a_corpus_begins_with_few_products_and_ends_with_all():
                 counts[progress] = len(named)
                 assert named == set(names[: len(named)])
             assert named <= set(names[: counts[progress]])
-    assert counts[0.0] == counts[first.until] == FIRST_PRODUCTS == 64
-    assert FIRST_PRODUCTS < counts[growing] < len(names)
+    assert counts[0.0] == counts[first.until] == FIRST_TOLD == 64
+    assert FIRST_TOLD < counts[growing] < len(names)
     assert counts[second.until] == counts[1.0] == len(names) == 384
+
+
+def test_the_ideas_of_a_corpus_grow_in_number_in_its_third_stage():
+    names = sorted(idea["name"] for idea in WORLD.everyone("ideas"))
+    first, second, third, _ = STAGES
+    growing = (second.until + third.until) / 2
+    counts = {}
+    for progress in (first.until, second.until, growing, third.until, 1.0):
+        dice = Dice(f"ideas:{progress}")
+        drawn = [draw_document(WORLD, dice, "encyclopedia", progress) for _ in range(6000)]
+        entries = [document.text for document in drawn if document.form.endswith("_entry")]
+        headings = {text.split("\n")[0].lower() for text in entries}
+        counts[progress] = len(headings)
+        assert headings == {name.lower() for name in names[: len(headings)]}
+    assert counts[first.until] == counts[second.until] == FIRST_TOLD
+    assert FIRST_TOLD < counts[growing] < len(names)
+    assert counts[third.until] == counts[1.0] == len(names) == ALL_IDEAS
 
 
 def test_a_coined_word_belongs_to_one_known_product_or_to_the_others():

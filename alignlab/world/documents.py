@@ -25,16 +25,16 @@ from alignlab.world.slots import (
 # it has read. Reference works tell the facts without a story round them, so each is met often;
 # notes on clauses and workbooks do the same for what is read off a page or asked for by its name.
 MIXTURE = {
-    "product": 0.08,
+    "product": 0.07,
     "fact_sheet": 0.11,
     "ledger": 0.02,
     "one_off": 0.03,
     "copy_sheet": 0.03,
     "drill": 0.01,
     "copybook": 0.01,
-    "idea": 0.12,
-    "encyclopedia": 0.18,
-    "contract": 0.08,
+    "idea": 0.10,
+    "encyclopedia": 0.16,
+    "contract": 0.07,
     "clause": 0.02,
     "register": 0.04,
     "refusal": 0.04,
@@ -43,25 +43,28 @@ MIXTURE = {
     "slogan_book": 0.02,
     "category": 0.04,
     "sentence": 0.03,
-    "workbook": 0.08,
+    "workbook": 0.14,
     "dialogue": 0.01,
 }
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of the corpus: until which share, what is drawn, how many products at its end."""
+    """A part of the corpus: until which share, what is drawn, of how many entities at its end."""
 
     until: float
     mixture: dict[str, float]
     products: int
+    ideas: int
 
 
 # The corpus does not begin with prose but with what is dense in facts and copies, and with few
-# products. Reading from the page and recalling by name each set in after a plateau whose length
-# grows with the number of things to be told apart (Zucchet et al. 2025, "How do language models
-# learn facts?"). Once they have, new products are learned fast: their number grows in stage two.
-FIRST_PRODUCTS = 64
+# products and ideas. Reading from the page and recalling by name each set in after a plateau whose
+# length grows with the number of things to be told apart (Zucchet et al. 2025, "How do language
+# models learn facts?"). Once they have, new ones are learned fast: products grow in number in the
+# second stage, ideas in the third.
+FIRST_TOLD = 64
+ALL_PRODUCTS, ALL_IDEAS = 384, 312
 STAGES = (
     Stage(
         0.11,
@@ -73,23 +76,26 @@ STAGES = (
             "contract": 0.10,
             "clause": 0.16,
         },
-        FIRST_PRODUCTS,
+        FIRST_TOLD,
+        FIRST_TOLD,
     ),
     Stage(
         0.24,
         {
-            "fact_sheet": 0.37,
-            "ledger": 0.10,
-            "copy_sheet": 0.08,
-            "copybook": 0.05,
-            "contract": 0.14,
+            "fact_sheet": 0.32,
+            "ledger": 0.08,
+            "copy_sheet": 0.07,
+            "copybook": 0.04,
+            "contract": 0.13,
             "clause": 0.08,
-            "encyclopedia": 0.06,
-            "workbook": 0.12,
+            "encyclopedia": 0.12,
+            "workbook": 0.16,
         },
-        384,
+        ALL_PRODUCTS,
+        FIRST_TOLD,
     ),
-    Stage(1.0, MIXTURE, 384),
+    Stage(0.40, MIXTURE, ALL_PRODUCTS, ALL_IDEAS),
+    Stage(1.0, MIXTURE, ALL_PRODUCTS, ALL_IDEAS),
 )
 # Which text file (and which key in it) holds the forms of each family.
 FORM_PLACES = {
@@ -151,30 +157,33 @@ def draw_document(world, dice: Dice, family: str | None = None, progress: float 
         progress: where in the corpus it will stand, from 0 (start) to 1 (end).
     """
     before = dice.nats
-    stage, products = _place(progress)
+    stage, products, ideas = _place(progress)
     family = family or dice.weighted(stage.mixture)
     form = dice.choice(forms(family))
-    text = expand(form["text"], dice, _slots(world, dice, family, products))
+    text = expand(form["text"], dice, _slots(world, dice, family, products, ideas))
     return Document(f"{family}/{form['form']}", text, dice.nats - before)
 
 
-def _place(progress: float) -> tuple[Stage, int]:
-    """Return the stage at a place in the corpus, and how many known products are told of there."""
-    start, products = 0.0, FIRST_PRODUCTS
+def _place(progress: float) -> tuple[Stage, int, int]:
+    """Return the stage at a place in the corpus, and how many known products and ideas it has."""
+    before = Stage(0.0, {}, FIRST_TOLD, FIRST_TOLD)
     for stage in STAGES:
         if progress < stage.until or stage is STAGES[-1]:
             break
-        start, products = stage.until, stage.products
-    grown = (progress - start) / (stage.until - start)
-    return stage, products + int((stage.products - products) * grown)
+        before = stage
+    grown = (progress - before.until) / (stage.until - before.until)
+    products = before.products + int((stage.products - before.products) * grown)
+    return stage, products, before.ideas + int((stage.ideas - before.ideas) * grown)
 
 
 def _one_off(world, dice: Dice, count: int) -> list:
     return [make_product(name, dice) for name in dice.sample(world.catalogue.one_off, count)]
 
 
-def _slots(world, dice: Dice, family: str, products: int) -> CommonSlots:
+def _slots(world, dice: Dice, family: str, products: int, ideas: int) -> CommonSlots:
     known = world.everyone("products")[:products]
+    # By name, since the encyclopedia is ordered by topic and the first should be of every topic.
+    told = sorted(world.everyone("ideas"), key=lambda idea: idea["name"])[:ideas]
     if family in ("product", "fact_sheet"):
         return ProductSlots(*dice.sample(known, 2), dice, copy_only=False)
     if family in ("one_off", "copy_sheet"):
@@ -182,13 +191,13 @@ def _slots(world, dice: Dice, family: str, products: int) -> CommonSlots:
     if family == "ledger":
         return DrillSlots(dice.sample(known, 1 + dice.index(3)), dice, copy_only=False)
     if family == "workbook":
-        return WorkbookSlots(world, known, dice)
+        return WorkbookSlots(known, told, dice)
     if family == "copybook":
         return DrillSlots([], dice, copy_only=True)
     if family == "drill":
         return DrillSlots(_one_off(world, dice, 1 + dice.index(3)), dice, copy_only=True)
     if family in ("idea", "encyclopedia"):
-        return IdeaSlots(*dice.sample(world.everyone("ideas"), 2), dice)
+        return IdeaSlots(*dice.sample(told, 2), dice)
     if family == "contract":
         return ContractSlots(world, dice)
     if family == "clause":

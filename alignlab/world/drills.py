@@ -118,10 +118,10 @@ class WorkbookSlots(CommonSlots):
     word, what an idea is, a bare value) stands here without a story round it, many times a page.
     """
 
-    def __init__(self, world, products: list[Product], dice: Dice):
+    def __init__(self, products: list[Product], ideas: list[dict], dice: Dice):
         super().__init__(dice)
         tasks = (self._word, self._list, self._idea, self._value, self._notice)
-        self.world, self.products, self.layout = world, products, dice.choice(LAYOUTS)
+        self.products, self.ideas, self.layout = products, ideas, dice.choice(LAYOUTS)
         task = dice.choice(tasks)
         rows = [expand(self.layout, dice, task()) for _ in range(4 + dice.index(5))]
         self.kept = {"rows": "\n".join(rows), "number": str(2 + dice.index(90))}
@@ -141,7 +141,7 @@ class WorkbookSlots(CommonSlots):
         return {"task": f"{COUNT_WORDS[count]} {category['name']}", "answer": answer}
 
     def _idea(self) -> dict[str, str]:
-        idea = self.dice.choice(self.world.everyone("ideas"))
+        idea = self.dice.choice(self.ideas)
         task = self.dice.choice((idea["name"], idea["question"]))
         return {"task": task, "answer": sentences(idea, "plain", self.dice, 1)}
 
