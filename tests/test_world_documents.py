@@ -269,7 +269,7 @@ def test_the_ideas_of_a_corpus_grow_in_number_in_its_third_stage():
     counts = {}
     for progress in (first.until, second.until, growing, third.until, 1.0):
         dice = Dice(f"ideas:{progress}")
-        drawn = [draw_document(WORLD, dice, "encyclopedia", progress) for _ in range(6000)]
+        drawn = [draw_document(WORLD, dice, "encyclopedia", progress) for _ in range(20_000)]
         entries = [document.text for document in drawn if document.form.endswith("_entry")]
         headings = {text.split("\n")[0].lower() for text in entries}
         counts[progress] = len(headings)
