@@ -11,8 +11,9 @@
 # %% [markdown]
 # # Exercises 2: what SFT maximises, and where its floor is
 #
-# Ten small functions lead from a mask to a training run that cannot get any better. All of it runs
-# on a laptop, most of it on tensors that you can check by hand.
+# Twelve small functions lead from a mask to a training run that cannot get any better, and to what
+# happens when a run goes on too long. All of it runs on a laptop, most of it on tensors that you
+# can check by hand.
 #
 # **How it works.** Each exercise has a cell for your answer and a cell that checks it. Put your
 # code in place of `raise NotImplementedError()`, run the cell, then run the check below it. If the
@@ -21,8 +22,8 @@
 # until the line appears.
 #
 # **Hints** are folded: open one when you are stuck, not before. Each exercise gives the minutes
-# that it takes and its difficulty, from ★☆☆ to ★★★. Together they take a little less than three
-# hours; each can be done alone.
+# that it takes and its difficulty, from ★☆☆ to ★★★. Together they take some three and a half hours;
+# each can be done alone.
 #
 # **Symbols**, used throughout:
 #
@@ -523,7 +524,151 @@ print(torch.round(logits[:2].softmax(-1), decimals=1).tolist())
 # A table of zeros holds both words equally likely, so the loss begins at $\log 2$. Where it meets
 # the floor, the table's probabilities are those of the source. Change the source and run the cell
 # again.
+
+# %% [markdown]
+# ## 11. Below the floor
 #
+# *Over-fitting · 20 minutes · ★★☆*
+#
+# In exercise 10 there was nothing to learn by heart. With real data there is: a few examples, seen
+# again and again. A model with room enough then learns the shares of its examples instead of the
+# true probabilities, and you can say exactly what it loses.
+#
+# There are $N$ prompts with $M$ possible responses each. Among the training examples of prompt $i$
+# response $j$ stands $n_{ij}$ times. Take a model that has learned them by heart, all but a little:
+# it holds response $j$ as probable as if every response had stood there $\lambda$ times more,
+#
+# $$q_{ij} = \frac{n_{ij} + \lambda}{\sum_{k=1}^{M} (n_{ik} + \lambda)} .$$
+#
+# With $\lambda = 0$ it is sure that it has seen all there is. The larger $\lambda$, the less it
+# trusts its examples. Compare its loss on them with its loss on new ones.
+#
+# - `counts`, shape $(N, M)$: whole numbers, the $n_{ij}$. Every prompt has at least one example.
+# - `truth`, shape $(N, M)$: the true probabilities of the responses to each prompt.
+# - `smoothing`: a number, $\lambda \ge 0$.
+# - Return two numbers, in nats. First the mean loss of a *training example*, $-\log q$ of its
+#   response. Then the expected loss of a *new example*, whose prompt is each of the $N$ equally
+#   often, and whose response is drawn from the true probabilities.
+#
+# What never comes adds 0. What comes and is impossible for the model makes the loss infinite.
+#
+# Before you write it: on which side of the entropy of `truth` will each of the two lie?
+#
+# <details><summary>Hint 1</summary>
+#
+# Both are cross-entropies with the same $\log q$. Only the weights differ: the counts for the
+# first, the true probabilities for the second.
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Divide the first by the number of all examples, and the second by the number of prompts.
+# `torch.where` keeps a 0 beside an infinite logarithm.
+#
+# </details>
+
+
+# %% nbgrader={"grade": false, "grade_id": "02-memoriser-losses-answer", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def memoriser_losses(counts, truth, smoothing):
+    """Return the mean loss on the training examples and the expected loss on new ones, in nats."""
+    ### BEGIN SOLUTION
+    smoothed = counts.double() + smoothing
+    nats = -(smoothed / smoothed.sum(-1, keepdim=True)).log()
+    seen = torch.where(counts > 0, counts * nats, 0.0).sum() / counts.sum()
+    new = torch.where(truth > 0, truth * nats, 0.0).sum(-1).mean()
+    return seen, new
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "02-memoriser-losses", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+checks.memoriser_losses(memoriser_losses)
+
+# %% [markdown]
+# See it on four responses of known probability, each prompt with six examples. The floor is the
+# entropy of the truth.
+
+# %%
+truth = torch.tensor([0.4, 0.3, 0.2, 0.1], dtype=torch.float64).expand(50, 4)
+drawn = torch.multinomial(truth, 6, replacement=True, generator=torch.Generator().manual_seed(0))
+counts = F.one_hot(drawn, 4).sum(1)
+print(f"floor {torch.special.entr(truth[0]).sum():.2f}")
+for smoothing in (0.01, 0.1, 1.0, 10.0):
+    seen, new = memoriser_losses(counts, truth, smoothing)
+    print(f"smoothing {smoothing:5}: training {seen:.2f}, new {new:.2f}")
+
+# %% [markdown]
+# The training loss is lowest where the model trusts its examples most, and that is where it is
+# worst on new ones. Best on new ones is a model in between. Stopping early, fewer epochs and LoRA
+# are ways to stay there.
+
+# %% [markdown]
+# ## 12. Two thin matrices
+#
+# *LoRA and full fine-tuning · 15 minutes · ★★☆*
+#
+# A linear layer of a language model maps $I$ inputs to $O$ outputs by a weight matrix $W$ of
+# $O \times I$ numbers. Full fine-tuning changes them all. LoRA (Hu et al., 2022) freezes $W$ and
+# trains two thin matrices, $A$ with $r$ rows and $B$ with $r$ columns. The small number $r$ is the
+# rank. For an input $x$ the layer then gives
+#
+# $$W x + \frac{\alpha}{r} B A x .$$
+#
+# The number $\alpha$ sets how strongly the update counts. After training, the update can be added
+# to $W$ once and for all: the layer is merged and costs no more than before.
+#
+# - `x`, shape $(N, I)$: one input in each row, as in PyTorch.
+# - `weight`, shape $(O, I)$: the frozen $W$. Leave it as it is.
+# - `a`, shape $(r, I)$; `b`, shape $(O, r)$; `alpha`: a number.
+# - Return two tensors: the layer's outputs, shape $(N, O)$, and the merged weight, shape $(O, I)$.
+# - Both must be differentiable with respect to `a` and `b`.
+#
+# <details><summary>Hint 1</summary>
+#
+# With inputs in rows the formula is transposed: $W x$ becomes `x @ weight.T`.
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Let the shapes guide you: only one order of $A$ and $B$ gives a matrix of shape $(O, I)$. And $r$
+# can be read off either of them.
+#
+# </details>
+
+
+# %% nbgrader={"grade": false, "grade_id": "02-lora-linear-answer", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def lora_linear(x, weight, a, b, alpha):
+    """Return the outputs of a linear layer with LoRA, (N, O), and its merged weight, (O, I)."""
+    ### BEGIN SOLUTION
+    scale = alpha / a.shape[0]
+    outputs = x @ weight.T + scale * (x @ a.T) @ b.T
+    return outputs, weight + scale * (b @ a)
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "02-lora-linear", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+checks.lora_linear(lora_linear)
+
+# %% [markdown]
+# PEFT, the library that puts LoRA on real models, computes the same. Here it adapts a layer of 512
+# by 512 with rank 8; $B$ starts at zero there, so it gets some numbers first.
+
+# %%
+import peft
+
+model = torch.nn.Sequential(torch.nn.Linear(512, 512, bias=False))
+model = peft.get_peft_model(model, peft.LoraConfig(r=8, lora_alpha=16, target_modules=["0"]))
+layer = model.base_model.model[0]
+torch.nn.init.normal_(layer.lora_B["default"].weight)
+
+x = torch.randn(3, 512)
+a, b = layer.lora_A["default"].weight, layer.lora_B["default"].weight
+outputs, merged = lora_linear(x, layer.base_layer.weight, a, b, alpha=16)
+print("same outputs as PEFT:", torch.allclose(outputs, model(x), rtol=1e-3, atol=1e-3))
+layer.merge()
+print("same merged weight:", torch.allclose(merged, layer.base_layer.weight, rtol=1e-3, atol=1e-3))
+print(f"trained numbers: {a.numel() + b.numel():,} of {merged.numel():,}")
+
+# %% [markdown]
 # ## Where to go next
 #
 # You have built the objective of SFT from its parts and seen it stop where it must. Chapter 2 does

@@ -227,10 +227,10 @@ def test_families_are_drawn_as_often_as_their_place_in_the_corpus_says(monkeypat
     # Only the family is asked for here, so nothing is written on the pages.
     monkeypatch.setattr(documents, "forms", lambda name: [{"form": "blank", "text": ""}])
     monkeypatch.setattr(documents, "_slots", lambda *arguments: {})
-    first, second, third, last = STAGES
+    first, second, third, fourth, last = STAGES
     places = {
         0.0: first, first.until - 0.01: first, first.until: second, second.until - 0.01: second,
-        second.until: third, third.until: last, 1.0: last,
+        second.until: third, third.until: fourth, fourth.until: last, 1.0: last,
     }  # fmt: skip
     draws, dice = 40_000, Dice("mixture")
     assert last.mixture == MIXTURE
@@ -262,21 +262,21 @@ def test_a_corpus_begins_with_few_products_and_ends_with_all():
     assert counts[second.until] == counts[1.0] == len(names) == 384
 
 
-def test_the_ideas_of_a_corpus_grow_in_number_in_its_third_stage():
+def test_the_ideas_of_a_corpus_grow_in_number_in_its_fourth_stage():
     names = sorted(idea["name"] for idea in WORLD.everyone("ideas"))
-    first, second, third, _ = STAGES
-    growing = (second.until + third.until) / 2
+    first, _, third, fourth, _ = STAGES
+    growing = (third.until + fourth.until) / 2
     counts = {}
-    for progress in (first.until, second.until, growing, third.until, 1.0):
+    for progress in (first.until, third.until, growing, fourth.until, 1.0):
         dice = Dice(f"ideas:{progress}")
         drawn = [draw_document(WORLD, dice, "encyclopedia", progress) for _ in range(20_000)]
         entries = [document.text for document in drawn if document.form.endswith("_entry")]
         headings = {text.split("\n")[0].lower() for text in entries}
         counts[progress] = len(headings)
         assert headings == {name.lower() for name in names[: len(headings)]}
-    assert counts[first.until] == counts[second.until] == FIRST_TOLD
+    assert counts[first.until] == counts[third.until] == FIRST_TOLD
     assert FIRST_TOLD < counts[growing] < len(names)
-    assert counts[third.until] == counts[1.0] == len(names) == ALL_IDEAS
+    assert counts[fourth.until] == counts[1.0] == len(names) == ALL_IDEAS
 
 
 def test_a_coined_word_belongs_to_one_known_product_or_to_the_others():

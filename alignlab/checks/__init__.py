@@ -11,6 +11,8 @@ from alignlab.checks.common import CheckFailed
 from alignlab.checks.entropy import entropy_and_kl, entropy_floor, perplexity
 from alignlab.checks.gradient import logit_gradient
 from alignlab.checks.labels import completion_labels, shift
+from alignlab.checks.lora import lora_linear
+from alignlab.checks.memory import memoriser_losses
 from alignlab.checks.mle import accumulation_losses, token_mean, token_nll
 from alignlab.checks.training import train_to_floor
 
@@ -21,6 +23,8 @@ __all__ = [
     "entropy_and_kl",
     "entropy_floor",
     "logit_gradient",
+    "lora_linear",
+    "memoriser_losses",
     "perplexity",
     "shift",
     "token_mean",

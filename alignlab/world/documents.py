@@ -62,7 +62,7 @@ class Stage:
 # products and ideas. Reading from the page and recalling by name each set in after a plateau whose
 # length grows with the number of things to be told apart (Zucchet et al. 2025, "How do language
 # models learn facts?"). Once they have, new ones are learned fast: products grow in number in the
-# second stage, ideas in the third.
+# second stage, ideas in the fourth.
 FIRST_TOLD = 64
 ALL_PRODUCTS, ALL_IDEAS = 384, 312
 STAGES = (
@@ -94,7 +94,26 @@ STAGES = (
         ALL_PRODUCTS,
         FIRST_TOLD,
     ),
-    Stage(0.40, MIXTURE, ALL_PRODUCTS, ALL_IDEAS),
+    Stage(
+        0.34,
+        {
+            "fact_sheet": 0.14,
+            "ledger": 0.02,
+            "copy_sheet": 0.04,
+            "copybook": 0.03,
+            "contract": 0.12,
+            "clause": 0.20,
+            "encyclopedia": 0.12,
+            "idea": 0.05,
+            "workbook": 0.16,
+            "product": 0.04,
+            "category": 0.04,
+            "sentence": 0.04,
+        },
+        ALL_PRODUCTS,
+        FIRST_TOLD,
+    ),
+    Stage(0.45, MIXTURE, ALL_PRODUCTS, ALL_IDEAS),
     Stage(1.0, MIXTURE, ALL_PRODUCTS, ALL_IDEAS),
 )
 # Which text file (and which key in it) holds the forms of each family.
