@@ -30,6 +30,9 @@ from alignlab.world.statements import (
     words,
 )
 
+# The ends of a word that leave it the same word: rains and rainy are rain, a rainbow is not.
+INFLECTION = "(?:'?s|es?|e?d|ings?|ers?|ly|est|y|ies|ied|[bdgklmnprt](?:ed|ers?|ing))?"
+
 
 def abstains(response: str) -> bool:
     """Say whether a response says that it does not know."""
@@ -86,8 +89,8 @@ def find_idea(name: str) -> dict:
 
 
 def _has_keyword(text: str, keyword: str) -> bool:
-    """Say whether a word of a text begins with a keyword (words change their ends)."""
-    return has(rf"\b{re.escape(keyword)}", text)
+    """Say whether a text has a word, or one of several with ``|`` between them, in any form."""
+    return has(rf"\b(?:{keyword}){INFLECTION}\b", text)
 
 
 def on_topic(idea: dict, response: str) -> bool:
