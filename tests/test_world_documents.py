@@ -227,13 +227,11 @@ def test_families_are_drawn_as_often_as_their_place_in_the_corpus_says(monkeypat
     # Only the family is asked for here, so nothing is written on the pages.
     monkeypatch.setattr(documents, "forms", lambda name: [{"form": "blank", "text": ""}])
     monkeypatch.setattr(documents, "_slots", lambda *arguments: {})
-    first, second, third, fourth, last = STAGES
-    places = {
-        0.0: first, first.until - 0.01: first, first.until: second, second.until - 0.01: second,
-        second.until: third, third.until: fourth, fourth.until: last, 1.0: last,
-    }  # fmt: skip
+    ends = [stage.until for stage in STAGES]
+    places = dict(zip([0.0, *ends], [*STAGES, STAGES[-1]]))
+    places |= {stage.until - 0.01: stage for stage in STAGES}
     draws, dice = 40_000, Dice("mixture")
-    assert last.mixture == MIXTURE
+    assert STAGES[-1].mixture == MIXTURE
     for progress, stage in places.items():
         drawn = [draw_document(WORLD, dice, progress=progress).form for _ in range(draws)]
         counts = Counter(form.split("/")[0] for form in drawn)
@@ -264,7 +262,7 @@ def test_a_corpus_begins_with_few_products_and_ends_with_all():
 
 def test_the_ideas_of_a_corpus_grow_in_number_in_its_fourth_stage():
     names = sorted(idea["name"] for idea in WORLD.everyone("ideas"))
-    first, _, third, fourth, _ = STAGES
+    first, _, third, fourth, *_ = STAGES
     growing = (third.until + fourth.until) / 2
     counts = {}
     for progress in (first.until, third.until, growing, fourth.until, 1.0):
