@@ -164,8 +164,11 @@ def test_stop(page, folder):
 
 def test_an_edited_prompt_is_what_is_asked(page, folder):
     live = panel(page, 0)
-    live.locator(".al-prompt textarea").fill("clean the warm filter")
+    field = live.locator(".al-prompt textarea")
+    field.fill("clean the warm filter")
+    assert field.input_value() == "clean the warm filter"
     generate(live)
+    assert field.input_value() == "clean the warm filter"
     live.locator(".al-vote-both-bad").click()
     wait(live, "status", "Saved: Both bad.")
     assert logged(folder, "live.jsonl")[-1].prompt[0]["content"] == "clean the warm filter"
