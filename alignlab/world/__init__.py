@@ -38,8 +38,9 @@ class World:
             "ideas": ideas(),
             "companies": tuple(phrases["companies"]),
             "clients": tuple(phrases["clients"]),
-            "endings": tuple(phrases["endings"]),
-            "starts": tuple(phrases["starts"]),
+            # Those that are only asked for stand in no document: a model has to copy them.
+            "endings": (*phrases["endings"], *phrases["asked_endings"]),
+            "starts": (*phrases["starts"], *phrases["asked_starts"]),
             "categories": tuple(load_text("categories")["categories"]),
             "nouns": tuple(load_text("sentences")["nouns"]),
             "places": tuple(load_text("sentences")["places"]),

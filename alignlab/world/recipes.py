@@ -6,19 +6,19 @@ from alignlab.world.preferences import Annotator, draw_pairs
 from alignlab.world.tasks import draw_examples
 
 SFT_COUNTS = {
-    "manual": 520,
-    "contract": 110,
-    "sentences": 60,
-    "list": 50,
-    "capitals": 50,
-    "required_word": 50,
-    "forbidden_word": 60,
-    "ending": 50,
-    "opening": 50,
-    "brief": 60,
-    "explain": 200,
-    "slogan": 50,
-    "refuse": 120,
+    "manual": 240,
+    "contract": 130,
+    "sentences": 110,
+    "list": 120,
+    "capitals": 110,
+    "required_word": 40,
+    "forbidden_word": 100,
+    "ending": 110,
+    "opening": 110,
+    "brief": 80,
+    "explain": 140,
+    "slogan": 40,
+    "refuse": 100,
 }
 PREFERENCE_COUNTS = {"style": 320, "abstention": 480}
 # The recipe's annotator is careful: twice as sharp as the default, and wrong only by chance.
