@@ -111,30 +111,3 @@ def test_a_note_says_what_its_clauses_say():
     assert set(counts) == {1, 2, 3}
     assert min(counts.values()) > 80
     assert len(forms) == 6
-
-
-def test_workbooks_give_right_answers():
-    values = {p.name: {p.value(a) for a in ATTRIBUTES} for p in WORLD.catalogue.known}
-    items = {c["name"]: {*c["items"]} for c in load_text("categories")["categories"]}
-    any_name = re.compile("|".join(sorted(values, key=len, reverse=True)))
-    heading = re.compile(
-        rf"(two|three|four|five) ({'|'.join(items)})(?:: | - | / |\n)((?:- .*\n?)+|.*)"
-    )
-    numbers = {"two": 2, "three": 3, "four": 4, "five": 5}
-    dice, counts, forms = Dice("workbooks"), Counter(), set()
-    for _ in range(400):
-        document = draw_document(WORLD, dice, "workbook")
-        forms.add(document.form)
-        told = [*any_name.finditer(document.text)]
-        ends = [match.start() for match in told[1:]] + [len(document.text)]
-        for match, end in zip(told, ends):
-            rest = document.text[match.end() : end]
-            assert any(value in rest for value in values[match.group()]), document.text
-            counts["value"] += 1
-        for count, category, listed in heading.findall(document.text):
-            found = [item.removeprefix("- ") for item in re.split(r", |\n", listed.strip())]
-            assert len(found) == len({*found}) == numbers[count], document.text
-            assert {*found} <= items[category], document.text
-            counts["list"] += 1
-    assert len(forms) == 6
-    assert min(counts["value"], counts["list"]) > 200

@@ -1,4 +1,4 @@
-"""Practice pages: written twice, clauses with a note of what they say, short tasks and answers."""
+"""Practice pages: written twice, and clauses with a note of what they say."""
 
 import re
 from functools import cache
@@ -6,13 +6,7 @@ from functools import cache
 from alignlab.world.catalogue import ATTRIBUTES, Product, load_text
 from alignlab.world.contracts import FEES, LIMITS, TERMS, draw_terms
 from alignlab.world.grammar import Dice, expand
-from alignlab.world.slots import (
-    COUNT_WORDS,
-    CommonSlots,
-    Telling,
-    draw_sentence,
-    sentences,
-)
+from alignlab.world.slots import CommonSlots, Telling
 
 
 @cache
@@ -105,53 +99,3 @@ class ClauseSlots(CommonSlots):
             for field in dice.shuffled(fields)
         ]
         self.kept = {"clauses": " ".join(clauses), "points": "; ".join(points)}
-
-
-# How a task and its answer stand on a page of a workbook.
-LAYOUTS = ("{task}: {answer}", "{task}\n{answer}", "{task} - {answer}", "* {task} / {answer}")
-
-
-class WorkbookSlots(CommonSlots):
-    """Slots of a page of short tasks of one kind, each with its answer.
-
-    What a fine-tuned model is asked for (a list of some kind of thing, a sentence with a given
-    word, what an idea is, a bare value) stands here without a story round it, many times a page.
-    """
-
-    def __init__(self, products: list[Product], ideas: list[dict], dice: Dice):
-        super().__init__(dice)
-        tasks = (self._word, self._list, self._idea, self._value, self._notice)
-        self.products, self.ideas, self.layout = products, ideas, dice.choice(LAYOUTS)
-        task = dice.choice(tasks)
-        rows = [expand(self.layout, dice, task()) for _ in range(4 + dice.index(5))]
-        self.kept = {"rows": "\n".join(rows), "number": str(2 + dice.index(90))}
-
-    def _word(self) -> dict[str, str]:
-        stock = load_text("sentences")
-        noun, place = self.dice.choice(stock["nouns"]), self.dice.choice(stock["places"])
-        given = self.dice.choice((f"{noun}, {place}", f"{place}, {noun}", noun))
-        return {"task": given, "answer": draw_sentence(self.dice, noun, place)}
-
-    def _list(self) -> dict[str, str]:
-        category, count = self.dice.choice(load_text("categories")["categories"]), 2
-        count += self.dice.index(4)
-        items = self.dice.sample(category["items"], count)
-        stacked = "\n" in self.layout
-        answer = "\n".join(f"- {item}" for item in items) if stacked else ", ".join(items)
-        return {"task": f"{COUNT_WORDS[count]} {category['name']}", "answer": answer}
-
-    def _idea(self) -> dict[str, str]:
-        idea = self.dice.choice(self.ideas)
-        task = self.dice.choice((idea["name"], idea["question"]))
-        return {"task": task, "answer": sentences(idea, "plain", self.dice, 1)}
-
-    def _value(self) -> dict[str, str]:
-        product, attribute = self.dice.choice(self.products), self.dice.choice(ATTRIBUTES)
-        facts = load_text("facts")[attribute]
-        wording = self.dice.choice(facts["questions"] + facts["held_out_questions"])
-        task = expand(wording, self.dice, {"the": f"the {product.name}"})
-        return {"task": task, "answer": product.value(attribute)}
-
-    def _notice(self) -> dict[str, str]:
-        notice = self.dice.choice(load_text("notices"))
-        return {"task": notice["topic"], "answer": notice["notice"]}

@@ -1,0 +1,130 @@
+"""Workbooks: pages of short tasks of one kind, each with its answer, and no story round them."""
+
+from alignlab.world.catalogue import ATTRIBUTES, Product, load_text
+from alignlab.world.drills import practice_words
+from alignlab.world.grammar import Dice, expand
+from alignlab.world.slots import COUNT_WORDS, CommonSlots, draw_sentence, sentences
+
+# How a task and its answer stand on a page. Words before and between them matter: a model that has
+# only met an answer right behind its task cannot give it anywhere else.
+LAYOUTS = (
+    "{task}: {answer}",
+    "{task}\n{answer}",
+    "{task} - {answer}",
+    "* {task} / {answer}",
+    "Q. {task}\nA. {answer}",
+    "{task}\n\n(turn the page)\n\n{answer}",
+    "o {task} [(easy)|(hard)|(a new one)]\n-> {answer}",
+    "Front of the card: {task}\nBack of the card: {answer}",
+    "{task} - [write it on the line|nothing else belongs here|check it twice]\n{answer}",
+    "{task} - for {day}, and with [nothing more|no chatter|not a word too many]:\n\n{answer}",
+    "[First|Next|Then]: {task} - [think before you write|take your time|you have one try]\n\n"
+    "Solution: {answer}",
+    "{person} had to [do|answer|manage] this one: {task}\n[The page says|The result|What came of "
+    "it]: {answer}",
+    '"{task}" - that is what {person} [read out|asked for|had to do].\n{answer}',
+    '[Give|Write|Find|Say] what belongs to "{task}" - [keep to the point|keep it neat|mind the '
+    "spelling]\n> {answer}",
+    "[Here is|This is|The next is] an easy one: {task} [(it counts double)|(as always on {day})|"
+    "(nobody should fail)]\n[Done|Ready|In full]: {answer}",
+    "[I keep asking|They always ask|Somebody asked] for this: {task} ([let it stand alone|leave "
+    "the rest out|in your best hand])\n= {answer}",
+    "[Question|Task|Exercise]: {task}\n[Rule|Note|Hint]: [no blots|one go only|read it aloud "
+    "first|the clock is running]\n[Answer|Reply|Result]: {answer}",
+)
+
+
+class WorkbookSlots(CommonSlots):
+    """Slots of a page of short tasks of one kind, each with its answer.
+
+    What a fine-tuned model is asked for (a list of some kind of thing, a sentence with a given
+    word, what an idea is, a bare value) stands here many times a page, where other documents have
+    it once, in a story.
+    """
+
+    def __init__(self, products: list[Product], ideas: list[dict], dice: Dice):
+        super().__init__(dice)
+        self.products, self.ideas, self.layout = products, ideas, dice.choice(LAYOUTS)
+        tasks = {
+            self._word: 1, self._list: 2, self._idea: 2, self._value: 2, self._notice: 1,
+            self._framed: 2, self._counted: 1, self._facts: 1, self._request: 1,
+        }  # fmt: skip
+        task = dice.weighted(tasks)
+        rows = [self._row(task()) for _ in range(4 + dice.index(5))]
+        self.kept["rows"] = "\n".join(rows)
+
+    def _row(self, task: dict[str, str]) -> str:
+        return expand(self.layout, self.dice, lambda slot: task.get(slot) or self(slot))
+
+    def _word(self) -> dict[str, str]:
+        stock = load_text("sentences")
+        noun, place = self.dice.choice(stock["nouns"]), self.dice.choice(stock["places"])
+        given = self.dice.choice((f"{noun}, {place}", f"{place}, {noun}", noun))
+        return {"task": given, "answer": draw_sentence(self.dice, noun, place)}
+
+    def _list(self) -> dict[str, str]:
+        category, count = self.dice.choice(load_text("categories")["categories"]), 2
+        count += self.dice.index(4)
+        items = self.dice.sample(category["items"], count)
+        stacked = "\n" in self.layout or self.dice.chance(0.5)
+        answer = "\n".join(f"- {item}" for item in items) if stacked else ", ".join(items)
+        return {"task": f"{COUNT_WORDS[count]} {category['name']}", "answer": answer}
+
+    def _idea(self) -> dict[str, str]:
+        idea = self.dice.choice(self.ideas)
+        task = self.dice.choice((idea["name"], idea["question"]))
+        return {"task": task, "answer": sentences(idea, "plain", self.dice, 1)}
+
+    def _counted(self) -> dict[str, str]:
+        idea, count = self.dice.choice(self.ideas), 1 + self.dice.index(3)
+        name = self.dice.choice((idea["name"], idea["question"]))
+        unit = "one sentence" if count == 1 else f"{COUNT_WORDS[count]} sentences"
+        task = self.dice.choice((f"{name}, {unit}", f"{unit}, {name}"))
+        return {"task": task, "answer": sentences(idea, "plain", self.dice, count)}
+
+    def _framed(self) -> dict[str, str]:
+        """What an idea is, after or before given words, most of which stand nowhere else."""
+        idea, last = self.dice.choice(self.ideas), self.dice.chance(0.5)
+        words = [self.dice.choice(practice_words()) for _ in range(2 + self.dice.index(4))]
+        given = " ".join(words).capitalize() + ("." if last else ":")
+        if self.dice.chance(0.3):
+            given = self.dice.choice(load_text("phrases")["endings" if last else "starts"])
+        name = self.dice.choice((idea["name"], idea["question"]))
+        told = sentences(idea, "plain", self.dice, 1)
+        asked = [name, f'"{given}"'] if last or self.dice.chance(0.5) else [f'"{given}"', name]
+        answer = (told, given) if last else (given, told)
+        return {"task": ", ".join(asked), "answer": " ".join(answer)}
+
+    def _value(self) -> dict[str, str]:
+        product, attribute = self.dice.choice(self.products), self.dice.choice(ATTRIBUTES)
+        facts = load_text("facts")[attribute]
+        wording = self.dice.choice(facts["questions"] + facts["held_out_questions"])
+        task = expand(wording, self.dice, {"the": f"the {product.name}"})
+        return {"task": task, "answer": product.value(attribute)}
+
+    def _facts(self) -> dict[str, str]:
+        """Two facts of a product, neither of them the one that a crossed-out word is about."""
+        product, facts = self.dice.choice(self.products), load_text("facts")
+        banned, first, second = self.dice.sample(ATTRIBUTES, 3)
+        the = {"the": f"the {product.name}", "The": f"The {product.name}"}
+        told = [
+            expand(self.dice.choice(facts[name][wordings]), self.dice,
+                   the | {"value": product.value(name)})
+            for name, wordings in ((first, "answers"), (second, "pronoun"))
+        ]  # fmt: skip
+        task = f'{product.name}, not "{facts[banned]["word"]}"'
+        return {"task": task, "answer": " ".join(told)}
+
+    def _notice(self) -> dict[str, str]:
+        notice = self.dice.choice(load_text("notices"))
+        return {"task": notice["topic"], "answer": notice["notice"]}
+
+    def _request(self) -> dict[str, str]:
+        """A request to the support desk, with what the desk says to it."""
+        stock = load_text("refusals")
+        if self.dice.chance(0.5):
+            item = self.dice.choice(stock["safe"])
+            return {"task": item["request"], "answer": item["answer"]}
+        item = self.dice.choice(stock["unsafe"])
+        answer = expand(self.dice.choice(stock["refusals"]), self.dice, item)
+        return {"task": item["request"], "answer": answer}

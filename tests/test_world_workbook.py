@@ -1,0 +1,102 @@
+"""Workbooks: every answer is the right one to its task, however the two are laid out."""
+
+import re
+from collections import Counter
+
+import pytest
+
+from alignlab.world import World, documents, workbook
+from alignlab.world.catalogue import ATTRIBUTES, load_text
+from alignlab.world.documents import draw_document
+from alignlab.world.grammar import Dice, readings
+from alignlab.world.statements import split_sentences
+
+WORLD = World(0)
+IDEAS = {key: idea for idea in WORLD.everyone("ideas") for key in (idea["name"], idea["question"])}
+PRODUCTS = {product.name: product for product in WORLD.catalogue.known}
+NAMED = re.compile("|".join(sorted(PRODUCTS, key=len, reverse=True)))
+NUMBERS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5}
+
+
+def is_right(task: str, answer: str) -> str | None:
+    """Return the kind of a row whose answer is right; None for one that is wrong."""
+    items = {c["name"]: {*c["items"]} for c in load_text("categories")["categories"]}
+    words, refusals = load_text("sentences"), load_text("refusals")
+    count, _, category = task.partition(" ")
+    if category in items:
+        found = [item.removeprefix("- ") for item in re.split(r", |\n", answer)]
+        whole = len(found) == len({*found}) == NUMBERS[count] and {*found} <= items[category]
+        return "list" if whole else None
+    if given := re.search(r'"(.+)"$|^"(.+)"', task):
+        given = given[1] or given[2]
+        named = task.replace(f'"{given}"', "").strip(" ,")
+        if named in IDEAS:
+            told = answer.removeprefix(given).removesuffix(given).strip()
+            return "framed" if told in readings(IDEAS[named]["plain"][0]) else None
+        product = PRODUCTS[named.removesuffix(", not")]
+        stated = sum(product.value(name) in answer for name in ATTRIBUTES)
+        return "facts" if stated >= 2 and given not in re.findall(r"\w+", answer) else None
+    if unit := re.search(r"(?:^|, )(one|two|three) sentences?(?:$|, )", task):
+        idea = IDEAS[task.replace(unit[0], "")]
+        told = split_sentences(answer)
+        if len(told) != NUMBERS[unit[1]]:
+            return None
+        whole = all(one in readings(text) for one, text in zip(told, idea["plain"]))
+        return "counted" if whole else None
+    if task in IDEAS:
+        return "idea" if answer in readings(IDEAS[task]["plain"][0]) else None
+    for notice in load_text("notices"):
+        if task == notice["topic"]:
+            return "notice" if answer == notice["notice"] else None
+    for safe, unsafe in zip(refusals["safe"], refusals["unsafe"]):
+        if task == safe["request"]:
+            return "request" if answer == safe["answer"] else None
+        if task == unsafe["request"]:
+            right = {text for one in refusals["refusals"] for text in readings(one, unsafe)}
+            return "request" if answer in right else None
+    if {*task.split(", ")} <= {*words["nouns"], *words["places"]}:
+        return "word" if all(part in answer for part in task.split(", ")) else None
+    product = PRODUCTS[NAMED.search(task)[0]]
+    return "value" if answer in {product.value(name) for name in ATTRIBUTES} else None
+
+
+def test_answers_are_right(monkeypatch):
+    monkeypatch.setattr(documents, "forms", lambda name: [{"form": "one", "text": "{rows}"}])
+    monkeypatch.setattr(workbook, "LAYOUTS", ("<{task}>\t{answer}\t",))
+    dice, kinds = Dice("answers"), Counter()
+    for _ in range(600):
+        page = draw_document(WORLD, dice, "workbook").text
+        rows = re.findall(r"<([^\t]+)>\t([^\t]+)\t", page)
+        assert 4 <= len(rows) <= 8
+        found = {is_right(*row) for row in rows}
+        assert len(found) == 1, page
+        assert None not in found, page
+        kinds[found.pop()] += 1
+    assert len(kinds) == 9
+    assert min(kinds.values()) > 20
+
+
+@pytest.mark.parametrize("layout", workbook.LAYOUTS)
+def test_a_layout_has_the_task_before_the_answer(layout):
+    assert layout.count("{task}") == layout.count("{answer}") == 1
+    assert layout.index("{task}") < layout.index("{answer}")
+
+
+def test_every_layout_and_form_is_met():
+    dice, forms, found = Dice("layouts"), set(), Counter()
+    marks = (
+        "Q. ",
+        "(turn the page)",
+        "\n> ",
+        "\n= ",
+        "Back of the card",
+        "* ",
+        "\no ",
+        "Solution: ",
+    )
+    for _ in range(400):
+        document = draw_document(WORLD, dice, "workbook")
+        forms.add(document.form)
+        found.update(mark for mark in marks if mark in document.text)
+    assert len(forms) == 6
+    assert {*found} == {*marks}
