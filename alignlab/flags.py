@@ -16,7 +16,7 @@ TRAINING = {
 }
 EXAMPLES = {
     "demo": "alignlab demo --out demo",
-    "pretrain": "alignlab pretrain --output my-model --tokens 26000000",
+    "pretrain": "alignlab pretrain --output my-model --tokens 30000000",
     "sft": "alignlab sft --model tiny --data world:sft --output runs/sft",
     "dpo": "alignlab dpo --model runs/sft --data world:preferences --output runs/dpo --beta 0.1",
     "reward": "alignlab reward --model tiny --data world:style --output runs/reward",

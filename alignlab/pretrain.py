@@ -39,7 +39,7 @@ class PretrainConfig:
     intermediate_size: int = 640
     context: int = 384
     batch_size: int = 4  # sequences a step: many small steps pass the early plateaus sooner
-    tokens: int = 26_000_000
+    tokens: int = 30_000_000
     held_out_tokens: int = 200_000
     # Higher rates blow up the attention logits: every head then looks at one token, for good.
     learning_rate: float = 0.001

@@ -25,7 +25,8 @@ def is_right(task: str, answer: str) -> str | None:
     count, _, category = task.partition(" ")
     if category in items:
         found = [item.removeprefix("- ") for item in re.split(r", |\n", answer)]
-        whole = len(found) == len({*found}) == NUMBERS[count] and {*found} <= items[category]
+        wanted = len(items[category]) if count == "all" else NUMBERS[count]
+        whole = len(found) == len({*found}) == wanted and {*found} <= items[category]
         return "list" if whole else None
     if given := re.search(r'"(.+)"$|^"(.+)"', task):
         given = given[1] or given[2]

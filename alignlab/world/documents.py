@@ -26,17 +26,17 @@ from alignlab.world.workbook import WorkbookSlots
 # it has read. Reference works tell the facts without a story round them, so each is met often;
 # notes on clauses and workbooks do the same for what is read off a page or asked for by its name.
 MIXTURE = {
-    "product": 0.05,
-    "fact_sheet": 0.11,
+    "product": 0.04,
+    "fact_sheet": 0.09,
     "ledger": 0.02,
     "one_off": 0.02,
     "copy_sheet": 0.02,
     "drill": 0.01,
     "copybook": 0.01,
-    "idea": 0.06,
-    "encyclopedia": 0.15,
+    "idea": 0.05,
+    "encyclopedia": 0.14,
     "contract": 0.09,
-    "clause": 0.03,
+    "clause": 0.02,
     "register": 0.02,
     "refusal": 0.03,
     "help_page": 0.01,
@@ -44,7 +44,7 @@ MIXTURE = {
     "slogan_book": 0.02,
     "category": 0.03,
     "sentence": 0.02,
-    "workbook": 0.28,
+    "workbook": 0.34,
     "dialogue": 0.01,
 }
 
@@ -68,7 +68,7 @@ FIRST_TOLD = 64
 ALL_PRODUCTS, ALL_IDEAS = 384, 312
 STAGES = (
     Stage(
-        0.11,
+        0.10,
         {
             "fact_sheet": 0.40,
             "ledger": 0.12,
@@ -81,7 +81,7 @@ STAGES = (
         FIRST_TOLD,
     ),
     Stage(
-        0.22,
+        0.20,
         {
             "fact_sheet": 0.30,
             "ledger": 0.07,
@@ -96,7 +96,7 @@ STAGES = (
         FIRST_TOLD,
     ),
     Stage(
-        0.32,
+        0.30,
         {
             "fact_sheet": 0.12,
             "ledger": 0.02,
@@ -114,7 +114,7 @@ STAGES = (
         ALL_PRODUCTS,
         FIRST_TOLD,
     ),
-    Stage(0.42, MIXTURE, ALL_PRODUCTS, ALL_IDEAS),
+    Stage(0.40, MIXTURE, ALL_PRODUCTS, ALL_IDEAS),
     Stage(1.0, MIXTURE, ALL_PRODUCTS, ALL_IDEAS),
 )
 # Which text file (and which key in it) holds the forms of each family.

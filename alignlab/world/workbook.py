@@ -46,8 +46,8 @@ class WorkbookSlots(CommonSlots):
         super().__init__(dice)
         self.products, self.ideas, self.layout = products, ideas, dice.choice(LAYOUTS)
         tasks = {
-            self._word: 1, self._list: 2, self._idea: 2, self._value: 2, self._notice: 1,
-            self._framed: 2, self._counted: 1, self._facts: 1, self._request: 1,
+            self._word: 1, self._list: 3, self._idea: 2, self._value: 3, self._notice: 1,
+            self._framed: 2, self._counted: 1, self._facts: 2, self._request: 1,
         }  # fmt: skip
         task = dice.weighted(tasks)
         rows = [self._row(task()) for _ in range(4 + dice.index(5))]
@@ -63,12 +63,14 @@ class WorkbookSlots(CommonSlots):
         return {"task": given, "answer": draw_sentence(self.dice, noun, place)}
 
     def _list(self) -> dict[str, str]:
-        category, count = self.dice.choice(load_text("categories")["categories"]), 2
-        count += self.dice.index(4)
+        """Some things of a kind, or all of them: the last of all can only be the one left over."""
+        category = self.dice.choice(load_text("categories")["categories"])
+        count = len(category["items"]) if self.dice.chance(0.4) else 2 + self.dice.index(4)
         items = self.dice.sample(category["items"], count)
         stacked = "\n" in self.layout or self.dice.chance(0.5)
         answer = "\n".join(f"- {item}" for item in items) if stacked else ", ".join(items)
-        return {"task": f"{COUNT_WORDS[count]} {category['name']}", "answer": answer}
+        many = "all" if count == len(category["items"]) else COUNT_WORDS[count]
+        return {"task": f"{many} {category['name']}", "answer": answer}
 
     def _idea(self) -> dict[str, str]:
         idea = self.dice.choice(self.ideas)
@@ -99,7 +101,8 @@ class WorkbookSlots(CommonSlots):
         product, attribute = self.dice.choice(self.products), self.dice.choice(ATTRIBUTES)
         facts = load_text("facts")[attribute]
         wording = self.dice.choice(facts["questions"] + facts["held_out_questions"])
-        task = expand(wording, self.dice, {"the": f"the {product.name}"})
+        the = f"the {product.name}" + (f" {product.kind}" if self.dice.chance(0.5) else "")
+        task = expand(wording, self.dice, {"the": the})
         return {"task": task, "answer": product.value(attribute)}
 
     def _facts(self) -> dict[str, str]:
