@@ -121,8 +121,8 @@ def test_other_settings_do_not_mix_with_a_run_under_way(tmp_path):
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    """A tokenizer as large as the bundled model's, trained on a twentieth of its documents."""
-    return build_tokenizer(WORLD, PretrainConfig().vocab_size, documents=1500)
+    """The bundled model's tokenizer, trained anew."""
+    return build_tokenizer(WORLD, PretrainConfig().vocab_size)
 
 
 def test_every_product_name_is_two_tokens(tokenizer):
