@@ -31,7 +31,7 @@ def token_nll(logits, targets):
         "settings": attempt(lambda: open("/proc/sys/kernel/core_pattern", "w")),
         "beside": attempt(lambda: os.listdir("FOLDER")), "token": os.environ.get("HF_TOKEN"),
         "unshare": attempt(lambda: __import__("ctypes").CDLL(None).unshare(0x10000000)),
-        "scratch": attempt(lambda: open(os.path.expanduser("~/x"), "w").write("x")),
+        "scratch": attempt(lambda: open(os.path.expanduser("~/written_by_it"), "w").write("x")),
     }))
 """
 BROKEN_FILES = {
