@@ -27,6 +27,9 @@ from alignlab.token_view import sections
 from alignlab.whole import write_whole
 from alignlab.world.examples import Example
 
+# A field sends its text when it is left, which is when the button is pressed. From ipykernel 7 on
+# the button's message can be handled before the field's, although it was sent after it.
+SETTLE = 0.1  # seconds
 REASONS = ("more correct", "clearer", "friendlier", "shorter")
 
 
@@ -166,28 +169,36 @@ class Panel:
     def _generate(self) -> None:
         if self._is_busy():
             return
-        if not self.controls.prompt.value.strip():
-            raise ValueError("the prompt is empty")
-        settings = self.controls.settings()
-        self.ballot.ask(self.controls.prompt.value)
-        self.controls.texts["token_views"].value = ""
         self._busy = True
         self._stop.clear()
         self._say("Generating ...")
-        answer = self._guarded(lambda: self._answer(self.ballot.item.prompt, settings))
+        answer = self._guarded(self._answer)
         if self.threaded:
             threading.Thread(target=answer, daemon=True).start()
         else:
             answer()
 
-    def _answer(self, prompt: list[dict], settings: Settings) -> None:
-        screen, sampling = self.screen, asdict(settings)
+    def _ask(self) -> tuple[list[dict], Settings]:
+        """Return what is to be asked, and how, as it stands in the fields."""
+        if self.threaded:
+            time.sleep(SETTLE)
+        if not self.controls.prompt.value.strip():
+            raise ValueError("the prompt is empty")
+        settings = self.controls.settings()
+        self.ballot.ask(self.controls.prompt.value)
+        self.controls.texts["token_views"].value = ""
+        return self.ballot.item.prompt, settings
 
-        def on_update(texts: Mapping[str, str]) -> None:
-            screen.shown = Shown(prompt, texts, sampling)
-            screen.render()
-
+    def _answer(self) -> None:
+        screen = self.screen
         try:
+            prompt, settings = self._ask()
+            sampling = asdict(settings)
+
+            def on_update(texts: Mapping[str, str]) -> None:
+                screen.shown = Shown(prompt, texts, sampling)
+                screen.render()
+
             on_update({})
             texts = self.engine.respond(prompt, screen.names, settings, on_update, self._stop)
         finally:
