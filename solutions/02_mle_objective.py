@@ -592,14 +592,15 @@ truth = torch.tensor([0.4, 0.3, 0.2, 0.1], dtype=torch.float64).expand(50, 4)
 drawn = torch.multinomial(truth, 6, replacement=True, generator=torch.Generator().manual_seed(0))
 counts = F.one_hot(drawn, 4).sum(1)
 print(f"floor {torch.special.entr(truth[0]).sum():.2f}")
-for smoothing in (0.01, 0.1, 1.0, 10.0):
+for smoothing in (0.01, 0.1, 1.0, 10.0, 1000.0):
     seen, new = memoriser_losses(counts, truth, smoothing)
-    print(f"smoothing {smoothing:5}: training {seen:.2f}, new {new:.2f}")
+    print(f"smoothing {smoothing:7.2f}: training {seen:.2f}, new {new:.2f}")
 
 # %% [markdown]
-# The training loss is lowest where the model trusts its examples most, and that is where it is
-# worst on new ones. Best on new ones is a model in between. Stopping early, fewer epochs and LoRA
-# are ways to stay there.
+# The training loss is lowest where the model trusts its examples most, and there it is worst on new
+# ones: it has gone far below the floor on the one side and far above it on the other. Best on new
+# ones is a model in between. With a language model, the usual way to stay there is to stop training
+# before it has learned every example by heart.
 
 # %% [markdown]
 # ## 12. Two thin matrices

@@ -8,7 +8,7 @@ import torch
 from test_mutants import ANSWERS, EXERCISES, RIGHT, WRONG, outcome
 
 from alignlab import checks
-from alignlab.checks import CheckFailed, entropy, gradient, labels, lora, memory, mle
+from alignlab.checks import CheckFailed, entropy, gradient, labels, lora, mle, over_fitting
 from alignlab.checks.common import Case
 from alignlab.checks.training import chain
 from alignlab.checks.values import excess, plain, same, tensors
@@ -24,7 +24,7 @@ def handed_over(exercise):
         seen.extend([name, reference, cases, mistakes, gradient])
 
     with pytest.MonkeyPatch.context() as patch:
-        for module in (entropy, gradient, labels, lora, memory, mle):
+        for module in (entropy, gradient, labels, lora, mle, over_fitting):
             patch.setattr(module, "verify", verify)
         getattr(checks, exercise)(None)
     return seen

@@ -377,6 +377,18 @@ def test_generating_can_be_stopped_and_other_buttons_wait(two, log, monkeypatch)
     assert not log.exists()
 
 
+def test_a_field_whose_message_comes_just_after_the_click_counts(two, log):
+    panel = live(two, log, threaded=True)
+    press(panel, "generate")
+    panel.controls.prompt.value = "clean the warm filter"
+    deadline = time.monotonic() + 60
+    while status(panel) != "Done." and time.monotonic() < deadline:
+        time.sleep(0.02)
+    press(panel, "both_bad")
+    (vote,) = votes.load(log).votes
+    assert vote.prompt[-1]["content"] == "clean the warm filter"
+
+
 def test_on_colab_the_handler_itself_generates_and_interrupt_stops(two, log, monkeypatch):
     monkeypatch.setitem(sys.modules, "google.colab", ModuleType("google.colab"))
     panel = live(two, log, threaded=None)

@@ -12,8 +12,8 @@ from alignlab.checks.entropy import entropy_and_kl, entropy_floor, perplexity
 from alignlab.checks.gradient import logit_gradient
 from alignlab.checks.labels import completion_labels, shift
 from alignlab.checks.lora import lora_linear
-from alignlab.checks.memory import memoriser_losses
 from alignlab.checks.mle import accumulation_losses, token_mean, token_nll
+from alignlab.checks.over_fitting import memoriser_losses
 from alignlab.checks.training import train_to_floor
 
 __all__ = [

@@ -200,10 +200,13 @@ def _one_off(world, dice: Dice, count: int) -> list:
     return [make_product(name, dice) for name in dice.sample(world.catalogue.one_off, count)]
 
 
+def _told(world, count: int) -> list[dict]:
+    """Return the first ideas by name; by topic, as they are listed, the first would be of one."""
+    return sorted(world.everyone("ideas"), key=lambda idea: idea["name"])[:count]
+
+
 def _slots(world, dice: Dice, family: str, products: int, ideas: int) -> CommonSlots:
     known = world.everyone("products")[:products]
-    # By name, since the encyclopedia is ordered by topic and the first should be of every topic.
-    told = sorted(world.everyone("ideas"), key=lambda idea: idea["name"])[:ideas]
     if family in ("product", "fact_sheet"):
         return ProductSlots(*dice.sample(known, 2), dice, copy_only=False)
     if family in ("one_off", "copy_sheet"):
@@ -211,13 +214,13 @@ def _slots(world, dice: Dice, family: str, products: int, ideas: int) -> CommonS
     if family == "ledger":
         return DrillSlots(dice.sample(known, 1 + dice.index(3)), dice, copy_only=False)
     if family == "workbook":
-        return WorkbookSlots(known, told, dice)
+        return WorkbookSlots(known, _told(world, ideas), dice)
     if family == "copybook":
         return DrillSlots([], dice, copy_only=True)
     if family == "drill":
         return DrillSlots(_one_off(world, dice, 1 + dice.index(3)), dice, copy_only=True)
     if family in ("idea", "encyclopedia"):
-        return IdeaSlots(*dice.sample(told, 2), dice)
+        return IdeaSlots(*dice.sample(_told(world, ideas), 2), dice)
     if family == "contract":
         return ContractSlots(world, dice)
     if family == "clause":

@@ -2,6 +2,7 @@
 
 from alignlab.world.catalogue import ATTRIBUTES, Product, load_text
 from alignlab.world.drills import practice_words
+from alignlab.world.examples import the_product
 from alignlab.world.grammar import Dice, expand
 from alignlab.world.slots import COUNT_WORDS, CommonSlots, draw_sentence, sentences
 
@@ -101,8 +102,7 @@ class WorkbookSlots(CommonSlots):
         product, attribute = self.dice.choice(self.products), self.dice.choice(ATTRIBUTES)
         facts = load_text("facts")[attribute]
         wording = self.dice.choice(facts["questions"] + facts["held_out_questions"])
-        the = f"the {product.name}" + (f" {product.kind}" if self.dice.chance(0.5) else "")
-        task = expand(wording, self.dice, {"the": the})
+        task = expand(wording, self.dice, {"the": the_product(product, self.dice)})
         return {"task": task, "answer": product.value(attribute)}
 
     def _facts(self) -> dict[str, str]:

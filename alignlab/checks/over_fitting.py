@@ -76,13 +76,17 @@ def _by_prompt(weights, q):
     return -torch.where(weights > 0, weights * q.log(), 0.0).sum(-1).mean()
 
 
+def _by_count(counts, q):
+    """Return the cross-entropy, averaged over training examples."""
+    return -torch.where(counts > 0, counts * q.log(), 0.0).sum() / counts.sum()
+
+
 def _both(counts, truth, q):
-    nats = -torch.where(counts > 0, counts * q.log(), 0.0).sum()
-    return nats / counts.sum(), _by_prompt(truth, q)
+    return _by_count(counts, q), _by_prompt(truth, q)
 
 
 def _old(counts, smoothing):
-    return _both(counts, torch.ones_like(counts), _held(counts, smoothing))[0]
+    return _by_count(counts, _held(counts, smoothing))
 
 
 def _new(counts, truth, smoothing):
