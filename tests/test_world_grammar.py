@@ -132,6 +132,14 @@ def test_a_sample_has_no_repeats():
     assert sorted(dice.shuffled(range(6))) == list(range(6))
 
 
+def test_some_options_come_in_their_order_and_every_choice_is_equally_likely():
+    dice, draws = Dice("some"), 6000
+    counts = Counter("".join(dice.some("dcba", 2)) for _ in range(draws))
+    assert set(counts) == {"dc", "db", "da", "cb", "ca", "ba"}
+    assert all(within_four_errors(count, draws, 1 / 6) for count in counts.values())
+    assert dice.nats == pytest.approx(draws * math.log(6))
+
+
 def test_equal_seeds_draw_equally_and_others_do_not():
     def draws(seed):
         dice = Dice(seed)

@@ -110,11 +110,13 @@ def test_entropy_of_equally_likely_wordings(name, labels):
 
 
 def test_entropy_of_lists_and_refusals():
-    orders, seen = {2: 10 * 9, 3: 720, 4: 720 * 7}, set()  # of 2, 3, 4 things out of ten
+    choices, seen = {2: 45, 3: 120, 4: 210}, set()  # of 2, 3, 4 things out of ten
     for example in draw_examples(WORLD, "list", 30):
         seen.add(example.meta["count"])
-        assert example.entropy() == pytest.approx(math.log(orders[example.meta["count"]]))
-    assert seen == set(orders)
+        assert example.entropy() == pytest.approx(math.log(choices[example.meta["count"]]))
+    assert seen == set(choices)
+    for category in load_text("categories")["categories"]:
+        assert category["items"] == sorted(category["items"])
     for example in draw_examples(WORLD, "refuse", 40):
         known = {"unsafe": math.log(6), "safe": 0.0}[example.meta["judge"]]
         assert example.entropy() == pytest.approx(known)
@@ -164,12 +166,13 @@ def test_entropy_of_sentences_with_and_without_words():
     for example in draw_examples(WORLD, "required_word", 10):
         by_hand = mean_choice(load_text("sentences")["sentences"])
         assert example.entropy() == pytest.approx(by_hand)
-    facts = load_text("facts").values()
+    facts = [load_text("facts")[name] for name in ATTRIBUTES]
     adding = {fact["word"]: mean_choice(fact["pronoun"]) for fact in facts}
-    # Two of the seven other facts in order, one of four answers, one way of adding the second.
+    # Two of the seven other facts, one of four answers, one way of adding the later of the two.
     for example in draw_examples(WORLD, "forbidden_word", 10):
         others = [nats for word, nats in adding.items() if word != example.meta["word"]]
-        by_hand = math.log(7 * 6) + math.log(4) + sum(others) / 7
+        second = sum(before * nats for before, nats in enumerate(others)) / 21
+        by_hand = math.log(21) + math.log(4) + second
         assert example.entropy() == pytest.approx(by_hand)
 
 

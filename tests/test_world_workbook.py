@@ -26,7 +26,7 @@ def is_right(task: str, answer: str) -> str | None:
     if category in items:
         found = [item.removeprefix("- ") for item in re.split(r", |\n", answer)]
         wanted = len(items[category]) if count == "all" else NUMBERS[count]
-        whole = len(found) == len({*found}) == wanted and {*found} <= items[category]
+        whole = len({*found}) == wanted and {*found} <= items[category] and found == sorted(found)
         return "list" if whole else None
     if given := re.search(r'"(.+)"$|^"(.+)"', task):
         given = given[1] or given[2]

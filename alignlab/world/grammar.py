@@ -62,6 +62,12 @@ class Dice:
         pool = list(options)
         return [pool.pop(self.index(len(pool))) for _ in range(count)]
 
+    def some(self, options: Sequence, count: int) -> list:
+        """Draw ``count`` different options, in the order in which they stand in ``options``."""
+        places = sorted(self.sample(range(len(options)), count))
+        self.nats -= math.lgamma(count + 1)  # nothing tells in which order they were drawn
+        return [options[place] for place in places]
+
     def shuffled(self, options: Sequence) -> list:
         """Return all options in random order."""
         return self.sample(options, len(options))

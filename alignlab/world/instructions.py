@@ -1,5 +1,7 @@
 """Instructions with a constraint that a program can verify, in eight families."""
 
+from itertools import combinations
+
 from alignlab.world.catalogue import ATTRIBUTES, load_text
 from alignlab.world.examples import Example, answers, question, request, the_product
 from alignlab.world.grammar import combine, mixture, readings
@@ -19,17 +21,15 @@ def sentences_task(world, split, dice, wordings="train") -> Example:
 
 
 def list_task(world, split, dice, wordings="train") -> Example:
-    """Name so many things of a kind, one on each line."""
+    """Name so many things of a kind, one on each line, in alphabetical order."""
     category, count = dice.choice(world.pool("categories", split)), 2 + dice.index(3)
     slots = {"category": category["name"], "count": COUNT_WORDS[count]}
     prompt = request(dice, "list", wordings, slots)
     meta = {"judge": "list", "count": count, "items": category["items"]}
 
     def labels():
-        chains = [()]
-        for _ in range(count):
-            chains = [c + (item,) for c in chains for item in category["items"] if item not in c]
-        return {"\n".join(f"- {item}" for item in c): 1 / len(chains) for c in chains}
+        chosen = list(combinations(category["items"], count))
+        return {"\n".join(f"- {item}" for item in items): 1 / len(chosen) for items in chosen}
 
     return Example("list", prompt, meta, labels)
 
@@ -55,7 +55,7 @@ def required_word_task(world, split, dice, wordings="train") -> Example:
 
 
 def forbidden_word_task(world, split, dice, wordings="train") -> Example:
-    """Tell two facts of a product without using a certain word."""
+    """Tell two facts of a product, in the catalogue's order, without using a certain word."""
     product, facts = dice.choice(world.pool("products", split)), load_text("facts")
     banned = dice.choice(ATTRIBUTES)
     slots = {"name": product.name, "word": facts[banned]["word"]}
@@ -66,7 +66,7 @@ def forbidden_word_task(world, split, dice, wordings="train") -> Example:
         return readings(wording, {"value": product.value(attribute)})
 
     def labels():
-        pairs = [(a, b) for a in allowed for b in allowed if a != b]
+        pairs = list(combinations(allowed, 2))
         tables = []
         for first, second in pairs:
             start = answers(first, product.name, product.value(first))

@@ -207,13 +207,13 @@ class SloganSlots(CommonSlots):
 
 
 class CategorySlots(CommonSlots):
-    """Slots of lists: things of one kind."""
+    """Slots of lists: things of one kind, in alphabetical order."""
 
     def __init__(self, dice: Dice):
         super().__init__(dice)
         category = dice.choice(load_text("categories")["categories"])
-        row, column = dice.sample(category["items"], 3 + dice.index(4)), 2 + dice.index(4)
-        listed = dice.sample(category["items"], column)
+        row, column = dice.some(category["items"], 3 + dice.index(4)), 2 + dice.index(4)
+        listed = dice.some(category["items"], column)
         self.kept = {
             "category": category["name"],
             "items": ", ".join(row[:-1]) + " and " + row[-1],

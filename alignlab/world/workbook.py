@@ -64,10 +64,10 @@ class WorkbookSlots(CommonSlots):
         return {"task": given, "answer": draw_sentence(self.dice, noun, place)}
 
     def _list(self) -> dict[str, str]:
-        """Some things of a kind, or all of them: the last of all can only be the one left over."""
+        """Some things of a kind, or all of them, in alphabetical order."""
         category = self.dice.choice(load_text("categories")["categories"])
         count = len(category["items"]) if self.dice.chance(0.4) else 2 + self.dice.index(4)
-        items = self.dice.sample(category["items"], count)
+        items = self.dice.some(category["items"], count)
         stacked = "\n" in self.layout or self.dice.chance(0.5)
         answer = "\n".join(f"- {item}" for item in items) if stacked else ", ".join(items)
         many = "all" if count == len(category["items"]) else COUNT_WORDS[count]
@@ -108,7 +108,8 @@ class WorkbookSlots(CommonSlots):
     def _facts(self) -> dict[str, str]:
         """Two facts of a product, neither of them the one that a crossed-out word is about."""
         product, facts = self.dice.choice(self.products), load_text("facts")
-        banned, first, second = self.dice.sample(ATTRIBUTES, 3)
+        banned = self.dice.choice(ATTRIBUTES)
+        first, second = self.dice.some([name for name in ATTRIBUTES if name != banned], 2)
         the = {"the": f"the {product.name}", "The": f"The {product.name}"}
         told = [
             expand(self.dice.choice(facts[name][wordings]), self.dice,
