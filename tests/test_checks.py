@@ -8,10 +8,23 @@ import torch
 from test_mutants import ANSWERS, EXERCISES, RIGHT, WRONG, outcome
 
 from alignlab import checks
-from alignlab.checks import CheckFailed, entropy, gradient, labels, lora, mle, over_fitting
+from alignlab.checks import (
+    CheckFailed,
+    agreement,
+    entropy,
+    gradient,
+    intervals,
+    labels,
+    lora,
+    mle,
+    outcomes,
+    over_fitting,
+)
 from alignlab.checks.common import Case
 from alignlab.checks.training import chain
-from alignlab.checks.values import excess, plain, same, tensors
+from alignlab.checks.values import as_expected, excess, plain, same, tensors
+
+MODULES = agreement, entropy, gradient, intervals, labels, lora, mle, outcomes, over_fitting
 
 
 def handed_over(exercise):
@@ -24,7 +37,7 @@ def handed_over(exercise):
         seen.extend([name, reference, cases, mistakes, gradient])
 
     with pytest.MonkeyPatch.context() as patch:
-        for module in (entropy, gradient, labels, lora, mle, over_fitting):
+        for module in MODULES:
             patch.setattr(module, "verify", verify)
         getattr(checks, exercise)(None)
     return seen
@@ -232,7 +245,7 @@ def test_every_named_mistake_is_far_off_and_met_by_a_mutant(parts):
     for text, mistaken in mistakes.items():
         errors = []
         for case in cases:
-            expected = reference(*case.arguments.values())
+            expected = as_expected(reference(*case.arguments.values()))
             try:
                 errors.append(excess(plain(mistaken(*case.arguments.values()), expected), expected))
             except (ArithmeticError, TypeError):

@@ -7,21 +7,29 @@ drawn beside those that can be checked by hand. The same function serves noteboo
 grading.
 """
 
+from alignlab.checks.agreement import cohens_kappa, exact_match_ceilings
 from alignlab.checks.common import CheckFailed
 from alignlab.checks.entropy import entropy_and_kl, entropy_floor, perplexity
 from alignlab.checks.gradient import logit_gradient
+from alignlab.checks.intervals import highest_harm_rate, wilson_interval
 from alignlab.checks.labels import completion_labels, shift
 from alignlab.checks.lora import lora_linear
 from alignlab.checks.mle import accumulation_losses, token_mean, token_nll
+from alignlab.checks.outcomes import examples_needed, form_and_fact
 from alignlab.checks.over_fitting import memoriser_losses
 from alignlab.checks.training import train_to_floor
 
 __all__ = [
     "CheckFailed",
     "accumulation_losses",
+    "cohens_kappa",
     "completion_labels",
     "entropy_and_kl",
     "entropy_floor",
+    "exact_match_ceilings",
+    "examples_needed",
+    "form_and_fact",
+    "highest_harm_rate",
     "logit_gradient",
     "lora_linear",
     "memoriser_losses",
@@ -30,4 +38,5 @@ __all__ = [
     "token_mean",
     "token_nll",
     "train_to_floor",
+    "wilson_interval",
 ]

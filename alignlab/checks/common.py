@@ -13,7 +13,16 @@ from typing import Any
 
 import torch
 
-from alignlab.checks.values import as_parts, difference, excess, plain, same, shown, tensors
+from alignlab.checks.values import (
+    as_expected,
+    as_parts,
+    difference,
+    excess,
+    plain,
+    same,
+    shown,
+    tensors,
+)
 
 SEEDS = (0, 1, 2)
 
@@ -110,7 +119,7 @@ class Trial:
         """Return the name of the mistake that gives the same value as the answer, if any does."""
         for name, mistaken in self.mistakes.items():
             try:
-                value = mistaken(*copy.deepcopy(self.case.arguments).values())
+                value = as_expected(mistaken(*copy.deepcopy(self.case.arguments).values()))
                 parts = plain(got, value)
             except (ArithmeticError, TypeError):
                 continue
@@ -133,8 +142,8 @@ def verify(
 
     Args:
         name: of the check and of the answer.
-        reference: called with the arguments of a case, gives the expected tensor or tuple of
-            tensors.
+        reference: called with the arguments of a case, gives the expected tensor or number, or a
+            tuple of these.
         by_hand: cases small enough to check by hand, which come first, since a failure shows one.
         drawn: makes arguments by title from a seeded generator.
         mistakes: functions that make a mistake, by what to say about it.
@@ -162,7 +171,7 @@ def _judge(trial: Trial, reference: Callable, gradient: str | None) -> None:
     got, leaves = trial.run(gradient)
     arguments = copy.deepcopy(trial.case.arguments)
     sources = [leaf.requires_grad_() for leaf in tensors(arguments[gradient])] if gradient else []
-    expected = reference(*arguments.values())
+    expected = as_expected(reference(*arguments.values()))
     try:
         parts = plain(got, expected)
     except TypeError as error:

@@ -22,6 +22,13 @@ def tensors(value) -> list[torch.Tensor]:
     return [value] if isinstance(value, torch.Tensor) else list(value)
 
 
+def as_expected(value):
+    """Return what a reference or a mistake gives as tensors: plain numbers in float64."""
+    if isinstance(value, list | tuple):
+        return tuple(map(as_expected, value))
+    return value if isinstance(value, torch.Tensor) else torch.tensor(value, dtype=torch.float64)
+
+
 def as_parts(expected) -> list[torch.Tensor]:
     """Return an expected value as a list of tensors."""
     return [expected] if isinstance(expected, torch.Tensor) else list(expected)
