@@ -11,7 +11,9 @@ from alignlab import checks
 from alignlab.checks import (
     CheckFailed,
     agreement,
+    data_sets,
     entropy,
+    generalization,
     gradient,
     intervals,
     labels,
@@ -24,7 +26,10 @@ from alignlab.checks.common import Case
 from alignlab.checks.training import chain
 from alignlab.checks.values import as_expected, excess, plain, same, tensors
 
-MODULES = agreement, entropy, gradient, intervals, labels, lora, mle, outcomes, over_fitting
+MODULES = (
+    agreement, data_sets, entropy, generalization, gradient, intervals, labels, lora, mle, outcomes,
+    over_fitting,
+)  # fmt: skip
 
 
 def handed_over(exercise):

@@ -7,9 +7,11 @@ drawn beside those that can be checked by hand. The same function serves noteboo
 grading.
 """
 
-from alignlab.checks.agreement import cohens_kappa, exact_match_ceilings
+from alignlab.checks.agreement import cohens_kappa, exact_match_ceilings, label_noise
 from alignlab.checks.common import CheckFailed
+from alignlab.checks.data_sets import contaminated_share, distinct_n
 from alignlab.checks.entropy import entropy_and_kl, entropy_floor, perplexity
+from alignlab.checks.generalization import forgetting, mixture_epochs, paired_gap, power_law
 from alignlab.checks.gradient import logit_gradient
 from alignlab.checks.intervals import highest_harm_rate, wilson_interval
 from alignlab.checks.labels import completion_labels, shift
@@ -24,16 +26,23 @@ __all__ = [
     "accumulation_losses",
     "cohens_kappa",
     "completion_labels",
+    "contaminated_share",
+    "distinct_n",
     "entropy_and_kl",
     "entropy_floor",
     "exact_match_ceilings",
     "examples_needed",
+    "forgetting",
     "form_and_fact",
     "highest_harm_rate",
+    "label_noise",
     "logit_gradient",
     "lora_linear",
     "memoriser_losses",
+    "mixture_epochs",
+    "paired_gap",
     "perplexity",
+    "power_law",
     "shift",
     "token_mean",
     "token_nll",

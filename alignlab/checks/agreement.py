@@ -1,4 +1,4 @@
-"""Checks of chapter 1: how well a task is defined, read off people's labels.
+"""Checks of chapters 1 and 3: what people's labels say of a task, and of each other.
 
 Shapes: N inputs, M possible outputs to each.
 """
@@ -154,3 +154,77 @@ def _distributions(generator: torch.Generator) -> dict[str, dict]:
         "one right output to each input": {"probabilities": certain},
         "in float32": {"probabilities": drawn.float()},
     }
+
+
+def label_noise(answer: Callable, seeds: Iterable[int] = SEEDS) -> None:
+    """Check ``label_noise(first, second, kinds) -> rate`` from labels given twice, ``(N,)`` each.
+
+    Raises:
+        CheckFailed: not the rate of wrong labels that gives the disagreement found, where each
+            label is wrong on its own with that rate and wrong ones are spread evenly.
+    """
+
+    def differ(first, second):
+        return (first != second).double().mean().item()
+
+    def reference(first, second, kinds):
+        # Two labels agree when both are right, or both wrong in the same one of kinds - 1 ways:
+        # 1 - d = (1 - f)² + f² / (kinds - 1). Bisect below the rate of a blind guess.
+        low, high, d = 0.0, (kinds - 1) / kinds, differ(first, second)
+        if d >= high:
+            return high
+        for _ in range(60):
+            f = (low + high) / 2
+            low, high = (f, high) if 2 * f - f * f * kinds / (kinds - 1) < d else (low, f)
+        return low
+
+    def solved(d, spread, sign=-1):
+        return (1 + sign * math.sqrt(max(1 - d * spread, 0.0))) / spread
+
+    verify(
+        "label_noise", answer, reference,
+        [
+            Case("5 of 12 pairs differ, four kinds of label",
+                 {"first": torch.tensor([0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3]),
+                  "second": torch.tensor([0, 1, 2, 3, 0, 1, 2, 0, 1, 2, 3, 0]), "kinds": 4}),
+            Case("all pairs differ", {"first": torch.tensor([0, 1, 2]),
+                                      "second": torch.tensor([1, 2, 0]), "kinds": 4}),
+        ],
+        _twice,
+        mistakes={
+            "this is how often two labels differ: either of them can be the wrong one":
+                lambda a, b, k: differ(a, b),
+            "half of the disagreement: sometimes both labels are wrong":
+                lambda a, b, k: differ(a, b) / 2,
+            "two wrong labels can agree": lambda a, b, k: solved(differ(a, b), 1.0),
+            "two wrong labels do not always agree: there are several wrong ones":
+                lambda a, b, k: solved(differ(a, b), 2.0),
+            "the other root, above the rate of a blind guess":
+                lambda a, b, k: solved(differ(a, b), k / (k - 1), 1),
+            "the share of labels that are right": lambda a, b, k: 1 - reference(a, b, k),
+            "the spread is K/(K-1), not (K-1)/K":
+                lambda a, b, k: solved(differ(a, b), (k - 1) / k),
+        },
+        seeds=seeds,
+    )  # fmt: skip
+
+
+def _twice(generator: torch.Generator) -> dict[str, dict]:
+    truth = torch.randint(0, 5, (83,), generator=generator)
+
+    def labels():
+        wrong = torch.rand(83, generator=generator) < 0.2
+        return torch.where(wrong, torch.randint(0, 5, (83,), generator=generator), truth)
+
+    first, second = labels(), labels()
+    second[:3] = (first[:3] + 1) % 5
+    order, names = torch.randperm(83, generator=generator), torch.tensor([4, 9, 0, 7, 2])
+    return {
+        "five kinds": {"first": first, "second": second, "kinds": 5},
+        "the same in another order": {"first": first[order], "second": second[order], "kinds": 5},
+        "the labels under other numbers": {"first": names[first], "second": names[second],
+                                           "kinds": 5},
+        "the labels exchanged": {"first": second, "second": first, "kinds": 5},
+        "no pair differs": {"first": first, "second": first, "kinds": 5},
+        "of twelve kinds": {"first": first, "second": second, "kinds": 12},
+    }  # fmt: skip
