@@ -13,11 +13,13 @@ from alignlab.world.documents import draw_document
 from alignlab.world.grammar import Dice
 
 END, USER, ASSISTANT, PAD = "<|end|>", "<|user|>", "<|assistant|>", "<|pad|>"
-# TRL finds the assistant's tokens by the {% generation %} marks.
+# TRL finds the assistant's tokens by the {% generation %} marks. The response begins with a space,
+# as an answer on a page does: "12" after a space is another token than "12" alone, and it is the
+# one that the base model has learned to answer with.
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
     "{% if message['role'] == 'assistant' %}<|assistant|>"
-    "{% generation %}{{ message['content'] }}<|end|>{% endgeneration %}"
+    "{% generation %} {{ message['content'] }}<|end|>{% endgeneration %}"
     "{% else %}<|user|>{{ message['content'] }}{% endif %}"
     "{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"

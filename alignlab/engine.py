@@ -17,7 +17,7 @@ from transformers import LogitsProcessorList, StoppingCriteria, StoppingCriteria
 
 from alignlab.adapters import BASE, mixed_adapters
 from alignlab.divergence import response_logprobs
-from alignlab.generate import GumbelSampling, prompt_seed, render
+from alignlab.generate import GumbelSampling, prompt_seed, render, response_texts
 from alignlab.models import Source, base_path, load_model, load_tokenizer, resolve
 from alignlab.runs import quiet
 
@@ -108,7 +108,7 @@ class _Watch(StoppingCriteria):
     def report(self, ended: bool = False) -> None:
         if self.ids is None:
             return
-        texts = self.tokenizer.batch_decode(self.ids, skip_special_tokens=True)
+        texts = response_texts(self.tokenizer, self.ids)
         if not ended:
             # The bytes of one character may come in several tokens.
             texts = [text.rstrip("\ufffd") for text in texts]

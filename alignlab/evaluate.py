@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from alignlab.generate import generate_ids
+from alignlab.generate import generate_ids, response_texts
 from alignlab.world.examples import Example
 from alignlab.world.instructions import FAMILIES
 from alignlab.world.judges import judge, makes_up
@@ -112,7 +112,7 @@ def respond(model, tokenizer, examples, *, temperature=0.0, max_new_tokens=96, s
         model, tokenizer, prompts, temperature=temperature, max_new_tokens=max_new_tokens,
         seed=seed,
     )  # fmt: skip
-    texts = tokenizer.batch_decode(outputs, skip_special_tokens=True)
+    texts = response_texts(tokenizer, outputs)
     ended = [bool(ids) and ids[-1] == tokenizer.eos_token_id for ids in outputs]
     return texts, ended
 

@@ -92,7 +92,19 @@ def generate(
         model, tokenizer, prompts, temperature=temperature, max_new_tokens=max_new_tokens,
         seed=seed, batch_size=batch_size, adapters=adapters, chat=chat, progress=progress,
     )  # fmt: skip
-    return tokenizer.batch_decode(outputs, skip_special_tokens=True)
+    if not chat:
+        return tokenizer.batch_decode(outputs, skip_special_tokens=True)
+    return response_texts(tokenizer, outputs)
+
+
+def response_texts(tokenizer, outputs: Sequence) -> list[str]:
+    """Return generated tokens as text, without special tokens.
+
+    A chat template may put a space before the response, as that of the bundled model does; it is
+    no part of what was said.
+    """
+    texts = tokenizer.batch_decode(outputs, skip_special_tokens=True)
+    return [text.removeprefix(" ") for text in texts]
 
 
 @torch.inference_mode()

@@ -282,9 +282,9 @@ def test_mask_by_hand(tokenizer):
     shown = show_mask(tokenizer, {"prompt": [user("ab")], "completion": [assistant("ba")]})
     assert [shown[0], shown[-1]] == [("<|user|>", 0), ("<|end|>", 1)]
     assert "".join(token for token, counted in shown if not counted) == "<|user|>ab<|assistant|>"
-    assert "".join(token for token, counted in shown if counted) == "ba<|end|>"
+    assert "".join(token for token, counted in shown if counted) == " ba<|end|>"
     pair = show_mask(tokenizer, PAIR)
-    assert "".join(token for token, counted in pair if counted) == "Hi!<|end|>"
+    assert "".join(token for token, counted in pair if counted) == " Hi!<|end|>"
 
 
 @pytest.mark.filterwarnings("ignore:`gradient_checkpointing` is dep:FutureWarning")  # by TRL

@@ -99,13 +99,13 @@ def test_finished_folder_loads_and_states_its_figures(tmp_path, monkeypatch):
     assert 0 < facts["held_out"]["nats_per_token"] < facts["held_out_loss"]
     chat = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yes."}]
     assert tokenizer.apply_chat_template(chat, tokenize=False) == (
-        "<|user|>Hi<|assistant|>Yes.<|end|>"
+        "<|user|>Hi<|assistant|> Yes.<|end|>"
     )
     marked = tokenizer.apply_chat_template(
         chat, tokenize=True, return_dict=True, return_assistant_tokens_mask=True
     )
     answer = [i for i, m in zip(marked["input_ids"], marked["assistant_masks"]) if m]
-    assert tokenizer.decode(answer) == "Yes.<|end|>"
+    assert tokenizer.decode(answer) == " Yes.<|end|>"
     assert not (tmp_path / "model.work").exists()
     with pytest.raises(FileExistsError, match="choose another folder"):
         pretrain(folder, TINY, device="cpu")

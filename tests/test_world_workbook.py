@@ -28,6 +28,9 @@ def is_right(task: str, answer: str) -> str | None:
         wanted = len(items[category]) if count == "all" else NUMBERS[count]
         whole = len({*found}) == wanted and {*found} <= items[category] and found == sorted(found)
         return "list" if whole else None
+    parts = task.replace('"', "").split(", ")
+    if {*parts} <= {*words["nouns"], *words["places"]}:
+        return "word" if all(part in answer for part in parts) else None
     if given := re.search(r'"(.+)"$|^"(.+)"', task):
         given = given[1] or given[2]
         named = task.replace(f'"{given}"', "").strip(" ,")
@@ -55,8 +58,6 @@ def is_right(task: str, answer: str) -> str | None:
         if task == unsafe["request"]:
             right = {text for one in refusals["refusals"] for text in readings(one, unsafe)}
             return "request" if answer in right else None
-    if {*task.split(", ")} <= {*words["nouns"], *words["places"]}:
-        return "word" if all(part in answer for part in task.split(", ")) else None
     product = PRODUCTS[NAMED.search(task)[0]]
     return "value" if answer in {product.value(name) for name in ATTRIBUTES} else None
 

@@ -1,5 +1,7 @@
 """Workbooks: pages of short tasks of one kind, each with its answer, and no story round them."""
 
+import re
+
 from alignlab.world.catalogue import ATTRIBUTES, Product, load_text
 from alignlab.world.drills import practice_words
 from alignlab.world.examples import the_product
@@ -47,8 +49,8 @@ class WorkbookSlots(CommonSlots):
         super().__init__(dice)
         self.products, self.ideas, self.layout = products, ideas, dice.choice(LAYOUTS)
         tasks = {
-            self._word: 1, self._list: 3, self._idea: 2, self._value: 3, self._notice: 1,
-            self._framed: 2, self._counted: 1, self._facts: 2, self._request: 1,
+            self._word: 3, self._list: 4, self._idea: 1, self._value: 3, self._notice: 1,
+            self._framed: 3, self._counted: 1, self._facts: 2, self._request: 1,
         }  # fmt: skip
         task = dice.weighted(tasks)
         rows = [self._row(task()) for _ in range(4 + dice.index(5))]
@@ -60,13 +62,23 @@ class WorkbookSlots(CommonSlots):
     def _word(self) -> dict[str, str]:
         stock = load_text("sentences")
         noun, place = self.dice.choice(stock["nouns"]), self.dice.choice(stock["places"])
-        given = self.dice.choice((f"{noun}, {place}", f"{place}, {noun}", noun))
+        # A word in quotes is made of other tokens than the same word after a space.
+        quoted = f'"{noun}"'
+        given = self.dice.choice(
+            (
+                f"{noun}, {place}",
+                f"{place}, {noun}",
+                noun,
+                f"{quoted}, {place}",
+                f"{place}, {quoted}",
+            )
+        )
         return {"task": given, "answer": draw_sentence(self.dice, noun, place)}
 
     def _list(self) -> dict[str, str]:
         """Some things of a kind, or all of them, in alphabetical order."""
         category = self.dice.choice(load_text("categories")["categories"])
-        count = len(category["items"]) if self.dice.chance(0.4) else 2 + self.dice.index(4)
+        count = len(category["items"]) if self.dice.chance(0.15) else 2 + self.dice.index(4)
         items = self.dice.some(category["items"], count)
         stacked = "\n" in self.layout or self.dice.chance(0.5)
         answer = "\n".join(f"- {item}" for item in items) if stacked else ", ".join(items)
@@ -88,15 +100,26 @@ class WorkbookSlots(CommonSlots):
     def _framed(self) -> dict[str, str]:
         """What an idea is, after or before given words, most of which stand nowhere else."""
         idea, last = self.dice.choice(self.ideas), self.dice.chance(0.5)
-        words = [self.dice.choice(practice_words()) for _ in range(2 + self.dice.index(4))]
-        given = " ".join(words).capitalize() + ("." if last else ":")
-        if self.dice.chance(0.3):
+        given = self._given() + ("." if last else ":")
+        if self.dice.chance(0.2):
             given = self.dice.choice(load_text("phrases")["endings" if last else "starts"])
         name = self.dice.choice((idea["name"], idea["question"]))
         told = sentences(idea, "plain", self.dice, 1)
         asked = [name, f'"{given}"'] if last or self.dice.chance(0.5) else [f'"{given}"', name]
         answer = (told, given) if last else (given, told)
         return {"task": ", ".join(asked), "answer": " ".join(answer)}
+
+    def _given(self) -> str:
+        """Words drawn at random, or a piece of a sentence about some other idea."""
+        count = 2 + self.dice.index(4)
+        if self.dice.chance(0.5):
+            words = [self.dice.choice(practice_words()) for _ in range(count)]
+        else:
+            told = sentences(self.dice.choice(self.ideas), "plain", self.dice, 3)
+            words = re.findall(r"[A-Za-z]+", told)
+            start = self.dice.index(max(len(words) - count, 1))
+            words = words[start : start + count]
+        return " ".join(words).capitalize()
 
     def _value(self) -> dict[str, str]:
         product, attribute = self.dice.choice(self.products), self.dice.choice(ATTRIBUTES)
