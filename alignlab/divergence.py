@@ -19,12 +19,16 @@ def response_logprobs(
         prompts: user messages or whole conversations, laid out with the chat template.
         responses: text, which is given the end token, or token ids as ``generate_ids`` returns.
     """
+    # The bundled model's template puts a space before a response.
+    said = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    laid_out = tokenizer.apply_chat_template(said, tokenize=False)
+    space = " " if laid_out.startswith(f"{render(tokenizer, 'a')} ") else ""
     starts = [
         tokenizer(render(tokenizer, prompt), add_special_tokens=False)["input_ids"]
         for prompt in prompts
     ]
     ends = [
-        [*tokenizer(r, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+        [*tokenizer(f"{space}{r}", add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
         if isinstance(r, str) else list(r)
         for r in responses
     ]  # fmt: skip

@@ -176,11 +176,11 @@ def test_log_probabilities_are_those_of_the_softmax(policy, tokenizer):
     prompts, responses = tiny_model.prompts(5), ["fill it", "", "wait", "a kettle is warm", "no"]
     batched = response_logprobs(policy, tokenizer, prompts, responses, batch_size=3)
     for prompt, response, logprobs in zip(prompts, responses, batched):
-        text = f"<|user|>{prompt}<|assistant|>{response}<|end|>"
+        text = f"<|user|>{prompt}<|assistant|> {response}<|end|>"
         ids = tokenizer(text, return_tensors="pt")["input_ids"]
         with torch.inference_mode():
             table = torch.log_softmax(policy(ids).logits[0].double(), -1)
-        count = len(tokenizer(response)["input_ids"]) + 1
+        count = len(tokenizer(f" {response}")["input_ids"]) + 1
         expected = [table[t - 1, ids[0, t]].item() for t in range(ids.shape[1])[-count:]]
         assert logprobs == pytest.approx(expected, abs=1e-4)
 
