@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from alignlab.evaluate import Score, bootstrap
-from alignlab.generate import generate_ids, render
+from alignlab.generate import before_response, generate_ids, render
 from alignlab.losses import token_logprobs
 
 
@@ -19,10 +19,7 @@ def response_logprobs(
         prompts: user messages or whole conversations, laid out with the chat template.
         responses: text, which is given the end token, or token ids as ``generate_ids`` returns.
     """
-    # The bundled model's template puts a space before a response.
-    said = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
-    laid_out = tokenizer.apply_chat_template(said, tokenize=False)
-    space = " " if laid_out.startswith(f"{render(tokenizer, 'a')} ") else ""
+    space = before_response(tokenizer)
     starts = [
         tokenizer(render(tokenizer, prompt), add_special_tokens=False)["input_ids"]
         for prompt in prompts

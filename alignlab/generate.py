@@ -60,6 +60,17 @@ def render(tokenizer, prompt: str | list[dict]) -> str:
     return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
 
 
+def before_response(tokenizer) -> str:
+    """Return the space that the chat template puts before a response, or nothing.
+
+    The bundled model's template has one, because answers in its corpus follow a space. It is part
+    of what the model generates, and no part of what was said.
+    """
+    said = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    laid_out = tokenizer.apply_chat_template(said, tokenize=False)
+    return " " if laid_out.startswith(f"{render(tokenizer, 'a')} ") else ""
+
+
 @torch.inference_mode()
 def generate(
     model,
@@ -98,13 +109,10 @@ def generate(
 
 
 def response_texts(tokenizer, outputs: Sequence) -> list[str]:
-    """Return generated tokens as text, without special tokens.
-
-    A chat template may put a space before the response, as that of the bundled model does; it is
-    no part of what was said.
-    """
+    """Return generated tokens as text, without special tokens and the template's space."""
     texts = tokenizer.batch_decode(outputs, skip_special_tokens=True)
-    return [text.removeprefix(" ") for text in texts]
+    space = before_response(tokenizer)
+    return [text.removeprefix(space) for text in texts]
 
 
 @torch.inference_mode()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from html import escape
 
 from alignlab.engine import Engine
+from alignlab.generate import before_response
 
 # Colours that keep black text on white and white text on black above 4.5:1 (tests/test_token_view).
 SURPRISE, MORE, LESS = "230,120,0", "0,114,178", "213,94,0"
@@ -67,15 +68,19 @@ def token_view(
 
 
 def divide(tokenizer, text: str) -> tuple[list[str], list[int]]:
-    """Divide a text at the borders of its tokens.
+    """Divide a response at the borders of its tokens.
+
+    A space that the chat template puts before it belongs to the first piece, and is not shown.
 
     Returns:
         The pieces, with an empty one at the end for the end token, and for each token, the end
         token too, the piece to which it belongs. Borders inside a character are none.
     """
-    offsets = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    space = before_response(tokenizer)
+    offsets = tokenizer(space + text, add_special_tokens=False, return_offsets_mapping=True)
     starts, owners = [], []
     for start, end in offsets["offset_mapping"]:
+        start, end = max(start - len(space), 0), end - len(space)
         # Tokens of one character have one place; a token need not own the space before it.
         if end > start and (not starts or start > starts[-1]):
             starts.append(start)

@@ -186,7 +186,7 @@ def test_log_probabilities_are_those_of_the_softmax(policy, tokenizer):
 
 
 def test_token_ids_are_taken_as_they_are(policy, tokenizer):
-    ids = tokenizer("fill it")["input_ids"]
+    ids = tokenizer(" fill it")["input_ids"]  # with the space of the template
     ((*text, end),) = response_logprobs(policy, tokenizer, ["how"], ["fill it"])
     assert response_logprobs(policy, tokenizer, ["how"], [ids]) == [pytest.approx(text, abs=1e-5)]
     assert end < 0
