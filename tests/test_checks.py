@@ -21,6 +21,9 @@ from alignlab.checks import (
     mle,
     outcomes,
     over_fitting,
+    pairs,
+    policies,
+    responses,
 )
 from alignlab.checks.common import Case
 from alignlab.checks.training import chain
@@ -28,18 +31,18 @@ from alignlab.checks.values import as_expected, excess, plain, same, tensors
 
 MODULES = (
     agreement, data_sets, entropy, generalization, gradient, intervals, labels, lora, mle, outcomes,
-    over_fitting,
+    over_fitting, pairs, policies, responses,
 )  # fmt: skip
 
 
 def handed_over(exercise):
-    """Return what a check hands to ``verify``: name, reference, cases, mistakes, gradient."""
+    """Return what a check hands to ``verify``: name, reference, cases, mistakes, gradients."""
     seen = []
 
-    def verify(name, answer, reference, by_hand, drawn, mistakes, gradient=None, seeds=()):
+    def verify(name, answer, reference, by_hand, drawn, mistakes, gradients=(), seeds=()):
         made = [drawn(torch.Generator().manual_seed(seed)) for seed in seeds]
         cases = [*by_hand, *(Case(t, a, s) for s, m in zip(seeds, made) for t, a in m.items())]
-        seen.extend([name, reference, cases, mistakes, gradient])
+        seen.extend([name, reference, cases, mistakes, gradients])
 
     with pytest.MonkeyPatch.context() as patch:
         for module in MODULES:
@@ -48,7 +51,8 @@ def handed_over(exercise):
     return seen
 
 
-PARTS = [handed_over(name) for name in EXERCISES if name != "train_to_floor"]
+TRAININGS = ("train_dpo", "train_to_floor")  # which have a judge of their own
+PARTS = [handed_over(name) for name in EXERCISES if name not in TRAININGS]
 
 
 def failure(exercise, answer, **options):
@@ -229,19 +233,27 @@ def members(value):
 def test_gradients_of_the_reference_equal_finite_differences(parts):
     _, reference, cases, _, wanted = parts
     # Not where a value is infinite or so large that its differences vanish.
-    small = [c for c in cases if max(x.abs().max() for x in members(c.arguments[wanted])) < 1e3]
+    small = [c for c in cases if max(x.abs().max() for x in leaves(c, wanted)) < 1e3]
     assert len(small) > len(cases) / 2
     for case in small:
-        several = isinstance(case.arguments[wanted], list)
 
-        def values(*inputs, case=case, several=several):
-            arguments = case.arguments | {wanted: list(inputs) if several else inputs[0]}
-            found = reference(*arguments.values())
+        def values(*inputs, case=case):
+            left = iter(inputs)
+            replaced = {
+                name: [next(left) for _ in value] if isinstance(value, list) else next(left)
+                for name, value in case.arguments.items()
+                if name in wanted
+            }
+            found = reference(*(case.arguments | replaced).values())
             found = found if isinstance(found, tuple) else (found,)
             return tuple(part for part in found if part.is_floating_point())
 
-        inputs = [x.clone().requires_grad_() for x in members(case.arguments[wanted])]
+        inputs = [x.clone().requires_grad_() for x in leaves(case, wanted)]
         assert torch.autograd.gradcheck(values, inputs), case.title
+
+
+def leaves(case, names):
+    return [x for name in case.arguments if name in names for x in members(case.arguments[name])]
 
 
 @pytest.mark.parametrize("parts", PARTS, ids=lambda parts: parts[0])

@@ -19,6 +19,10 @@ from alignlab.checks.lora import lora_linear
 from alignlab.checks.mle import accumulation_losses, token_mean, token_nll
 from alignlab.checks.outcomes import examples_needed, form_and_fact
 from alignlab.checks.over_fitting import memoriser_losses
+from alignlab.checks.pairs import dpo_gradient, dpo_loss, robust_losses
+from alignlab.checks.policies import frontier, implied_rewards, optimal_policy
+from alignlab.checks.preference_training import train_dpo
+from alignlab.checks.responses import displacement, sequence_logprobs
 from alignlab.checks.training import train_to_floor
 
 __all__ = [
@@ -27,25 +31,34 @@ __all__ = [
     "cohens_kappa",
     "completion_labels",
     "contaminated_share",
+    "displacement",
     "distinct_n",
+    "dpo_gradient",
+    "dpo_loss",
     "entropy_and_kl",
     "entropy_floor",
     "exact_match_ceilings",
     "examples_needed",
     "forgetting",
     "form_and_fact",
+    "frontier",
     "highest_harm_rate",
+    "implied_rewards",
     "label_noise",
     "logit_gradient",
     "lora_linear",
     "memoriser_losses",
     "mixture_epochs",
+    "optimal_policy",
     "paired_gap",
     "perplexity",
     "power_law",
+    "robust_losses",
+    "sequence_logprobs",
     "shift",
     "token_mean",
     "token_nll",
+    "train_dpo",
     "train_to_floor",
     "wilson_interval",
 ]

@@ -7,7 +7,7 @@ of its own, never from the answer (``values``).
 import copy
 import math
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,14 +72,14 @@ class Trial:
     case: Case
     mistakes: Mistakes
 
-    def run(self, gradient: str | None = None) -> tuple[Any, list[torch.Tensor]]:
+    def run(self, gradients: Sequence[str] = ()) -> tuple[Any, list[torch.Tensor]]:
         """Return what the answer returns, and the tensors that gradients are asked for.
 
         Raises:
             CheckFailed: the answer raises, or changes its arguments.
         """
         arguments = copy.deepcopy(self.case.arguments)
-        leaves = tensors(arguments[gradient]) if gradient else []
+        leaves = [leaf for name in gradients for leaf in tensors(arguments[name])]
         for leaf in leaves:
             leaf.requires_grad_()
         with torch.random.fork_rng(devices=[]):
@@ -135,7 +135,7 @@ def verify(
     by_hand: Iterable[Case],
     drawn: Callable[[torch.Generator], Mapping[str, dict[str, Any]]],
     mistakes: Mistakes,
-    gradient: str | None = None,
+    gradients: Sequence[str] = (),
     seeds: Iterable[int] = SEEDS,
 ) -> None:
     """Compare an answer with a reference on every case; print one line if it passes.
@@ -147,7 +147,7 @@ def verify(
         by_hand: cases small enough to check by hand, which come first, since a failure shows one.
         drawn: makes arguments by title from a seeded generator.
         mistakes: functions that make a mistake, by what to say about it.
-        gradient: the argument whose gradients are compared as well.
+        gradients: the arguments whose gradients are compared as well.
         seeds: one set of drawn cases for each.
 
     Raises:
@@ -158,7 +158,7 @@ def verify(
         made = drawn(torch.Generator().manual_seed(seed))
         cases += [Case(title, arguments, seed) for title, arguments in made.items()]
     for case in cases:
-        _judge(Trial(name, answer, case, mistakes), reference, gradient)
+        _judge(Trial(name, answer, case, mistakes), reference, gradients)
     passed(name, len(cases))
 
 
@@ -167,10 +167,10 @@ def passed(name: str, cases: int) -> None:
     print(f"{name}: right on all {cases} cases.")
 
 
-def _judge(trial: Trial, reference: Callable, gradient: str | None) -> None:
-    got, leaves = trial.run(gradient)
+def _judge(trial: Trial, reference: Callable, gradients: Sequence[str]) -> None:
+    got, leaves = trial.run(gradients)
     arguments = copy.deepcopy(trial.case.arguments)
-    sources = [leaf.requires_grad_() for leaf in tensors(arguments[gradient])] if gradient else []
+    sources = [leaf.requires_grad_() for name in gradients for leaf in tensors(arguments[name])]
     expected = as_expected(reference(*arguments.values()))
     try:
         parts = plain(got, expected)
@@ -180,12 +180,12 @@ def _judge(trial: Trial, reference: Callable, gradient: str | None) -> None:
     if size > 1:
         what = difference(parts, expected)
         raise trial.failure(what, expected, got, size, trial.likely(got))
-    if gradient:
+    if gradients:
         wanted = _pull_back(as_parts(expected), sources)
         pulled = _pull_back(parts, leaves)
         size = excess(pulled, tuple(wanted))
         if size > 1:
-            what = f"the value is right, its gradient in {gradient} is not"
+            what = f"the value is right, its gradient in {' and '.join(gradients)} is not"
             cut = None
             if not any(part.requires_grad for part in parts):
                 cut = "the graph is cut: .item(), .detach(), .tolist() or torch.no_grad()"

@@ -152,5 +152,5 @@ def shift(answer: Callable, seeds: Iterable[int] = SEEDS) -> None:
                 lambda x, y: (x, y.roll(-1, 1)),
             "shifted in the batch, not in time": lambda x, y: (x[:-1], y[1:]),
         },
-        gradient="logits", seeds=seeds,
+        gradients=["logits"], seeds=seeds,
     )  # fmt: skip

@@ -48,7 +48,7 @@ def lora_linear(answer: Callable, seeds: Iterable[int] = SEEDS) -> None:
             "the outputs are the base model's: the update is only in the merged weight":
                 lambda x, w, a, b, alpha: (x @ w.T, w + _update(a, b, alpha)),
         },
-        gradient="b", seeds=seeds,
+        gradients=["b"], seeds=seeds,
     )  # fmt: skip
 
 

@@ -73,7 +73,7 @@ def token_nll(answer: Callable, seeds: Iterable[int] = SEEDS) -> None:
             "the largest logit of the whole batch is subtracted, which is too much for some "
             "positions": by_largest,
         },
-        gradient="logits", seeds=seeds,
+        gradients=["logits"], seeds=seeds,
     )  # fmt: skip
 
 
@@ -142,7 +142,7 @@ def token_mean(answer: Callable, seeds: Iterable[int] = SEEDS) -> None:
                 lambda x, m: x.where(m, 0.0).sum() / m.sum(),
             "one value for each row: the mean runs over the whole batch": row_means,
         },
-        gradient="losses", seeds=seeds,
+        gradients=["losses"], seeds=seeds,
     )  # fmt: skip
 
 
@@ -194,5 +194,5 @@ def accumulation_losses(answer: Callable, seeds: Iterable[int] = SEEDS) -> None:
             "masked positions are counted in the divisor":
                 lambda x, m: [part / sum(map(torch.numel, x)) for part in summed(x, m)],
         },
-        gradient="losses", seeds=seeds,
+        gradients=["losses"], seeds=seeds,
     )  # fmt: skip
