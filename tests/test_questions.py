@@ -297,6 +297,19 @@ COMPUTED = {
         0.18 / 2,
         (1 + math.sqrt(1 - 2 * 0.18)) / 2,
     ),
+    "06-first-step": (math.log(2), 0, 1 / 2, 0.1 * math.log(2)),
+    "06-one-pair": (
+        math.log(1 + math.exp(-0.1 * 4)),
+        math.log(1 + math.exp(-4)),
+        math.log(1 + math.exp(-0.1 * 1)),
+        math.log(1 + math.exp(0.1 * 4)),
+    ),
+    "06-flipped": (
+        (0.8 * -math.log(0.8) + 0.2 * math.log(0.2)) / 0.6,
+        0.8 * -math.log(0.8) - 0.2 * math.log(0.2),
+        0.8 * -math.log(0.8) + 0.2 * math.log(0.2),
+        -math.log(0.8),
+    ),
 }
 
 
