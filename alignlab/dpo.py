@@ -21,7 +21,13 @@ RECIPE = {
 }
 
 
-def dpo(model: str | Path, dataset: Dataset, output: str | Path, **options) -> Path:
+def dpo(
+    model: str | Path,
+    dataset: Dataset,
+    output: str | Path,
+    eval_dataset: Dataset | None = None,
+    **options,
+) -> Path:
     """Align a model to comparisons (Rafailov et al. 2023, https://arxiv.org/abs/2305.18290).
 
     A run that was fine-tuned with LoRA goes on in the same adapter, so that base, SFT and DPO
@@ -32,6 +38,8 @@ def dpo(model: str | Path, dataset: Dataset, output: str | Path, **options) -> P
         model: ``"tiny"``, a run folder, a model folder or a Hub id; it is also the reference.
         dataset: rows with ``prompt``, ``chosen`` and ``rejected`` (see data.py).
         output: the run folder to write.
+        eval_dataset: rows to measure the held-out loss on: before the first step and ten times on
+            the way, unless ``eval_steps`` says otherwise. Nothing is learned from them.
         options: of every run (``options.RunOptions``), or of ``trl.DPOConfig`` (``beta``,
             ``loss_type``, ...).
 
@@ -43,11 +51,12 @@ def dpo(model: str | Path, dataset: Dataset, output: str | Path, **options) -> P
         DataError: a prompt that leaves no room for a response (``lengths.fitting_rows``).
         ModelError: a model that cannot be loaded.
     """
-    run, settings = RunOptions.split(RECIPE | options)
+    run, settings = RunOptions.split(RECIPE | runs.evaluation(eval_dataset) | options)
     if settings["beta"] <= 0:
         raise runs.RunError(f"beta is {settings['beta']}; it must be above zero (0.1 is usual)")
     device, tokenizer = default_device(), load_tokenizer(model)
     rows = fitting_rows(dataset, tokenizer, settings, run.drop_too_long)
+    held_out = eval_dataset and fitting_rows(eval_dataset, tokenizer, settings, run.drop_too_long)
     config = runs.describe("dpo", model, rows, output, run, settings)
     config["dropped"] = len(dataset) - len(rows)
     with runs.writing(output, config, run) as part:
@@ -59,6 +68,7 @@ def dpo(model: str | Path, dataset: Dataset, output: str | Path, **options) -> P
             ref_model=merged(load_model(model, device)) if apart else None,
             args=DPOConfig(**runs.trainer_settings(part, device, run, **settings)),
             train_dataset=rows,
+            eval_dataset=held_out,
             processing_class=tokenizer,
             peft_config=adapter,
         )

@@ -134,6 +134,20 @@ def trainer_settings(part: Path, device: str, run: RunOptions | None = None, **o
     } | options
 
 
+def evaluation(eval_dataset: datasets.Dataset | None) -> dict:
+    """Return the options of a TRL config that log the held-out loss, where there are rows for it.
+
+    In batches of 64, since Transformers averages the means of batches: with small ones a short
+    response would weigh more than a long one.
+    """
+    if eval_dataset is None:
+        return {}
+    return {
+        "eval_strategy": "steps", "eval_steps": 0.1, "eval_on_start": True,
+        "per_device_eval_batch_size": 64,
+    }  # fmt: skip
+
+
 def train(trainer, part: Path, resume: bool = False) -> None:
     """Run a trainer: ``trainer.train()`` with metrics, a bar, checkpoints and batches by length.
 

@@ -21,7 +21,13 @@ RECIPE = {
 }
 
 
-def sft(model: str | Path, dataset: Dataset, output: str | Path, **options) -> Path:
+def sft(
+    model: str | Path,
+    dataset: Dataset,
+    output: str | Path,
+    eval_dataset: Dataset | None = None,
+    **options,
+) -> Path:
     """Fine-tune a model on demonstrations; the loss counts the completion's tokens only.
 
     A run that was fine-tuned with LoRA goes on in the same adapter.
@@ -30,6 +36,8 @@ def sft(model: str | Path, dataset: Dataset, output: str | Path, **options) -> P
         model: ``"tiny"``, a run folder, a model folder or a Hub id.
         dataset: rows with ``prompt`` and ``completion`` (see data.py).
         output: the run folder to write.
+        eval_dataset: rows to measure the held-out loss on: before the first step and ten times on
+            the way, unless ``eval_steps`` says otherwise. Nothing is learned from them.
         options: of every run (``options.RunOptions``: ``use_lora``, ``rank``, ``seed``,
             ``resume``, ``overwrite``, ``progress``, ...), or of ``trl.SFTConfig``.
 
@@ -41,9 +49,10 @@ def sft(model: str | Path, dataset: Dataset, output: str | Path, **options) -> P
         DataError: a prompt that leaves no room for a response (``lengths.fitting_rows``).
         ModelError: a model that cannot be loaded.
     """
-    run, settings = RunOptions.split(RECIPE | options)
+    run, settings = RunOptions.split(RECIPE | runs.evaluation(eval_dataset) | options)
     device, tokenizer = default_device(), load_tokenizer(model)
     rows = fitting_rows(dataset, tokenizer, settings, run.drop_too_long)
+    held_out = eval_dataset and fitting_rows(eval_dataset, tokenizer, settings, run.drop_too_long)
     config = runs.describe("sft", model, rows, output, run, settings)
     config["dropped"] = len(dataset) - len(rows)
     with runs.writing(output, config, run) as part:
@@ -52,6 +61,7 @@ def sft(model: str | Path, dataset: Dataset, output: str | Path, **options) -> P
             model=start,
             args=SFTConfig(**runs.trainer_settings(part, device, run, **settings)),
             train_dataset=rows,
+            eval_dataset=held_out,
             processing_class=tokenizer,
             peft_config=adapter,
         )

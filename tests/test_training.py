@@ -84,6 +84,22 @@ def test_sft_starts_at_the_loss_of_the_base(sft_run, tiny):
     assert rows(sft_run)[0]["loss"] == pytest.approx(-sum(tokens) / len(tokens), rel=1e-5)
 
 
+def test_the_held_out_loss_is_that_of_the_model_before_and_after(tiny, tmp_path):
+    data = tiny_model.demonstrations(36)
+    learned, held_out = data.select(range(24)), data.select(range(24, 36))
+    run = sft(tiny, learned, tmp_path / "run", held_out, learning_rate=1e-2, **SMALL)
+    found = {row["step"]: row["eval_loss"] for row in rows(run) if "eval_loss" in row}
+    responses = [completion[0]["content"] for completion in held_out["completion"]]
+    for step, model in ((0, tiny), (max(found), run)):
+        logps = response_logprobs(
+            load_model(model), load_tokenizer(tiny), held_out["prompt"], responses
+        )
+        tokens = [logp for row in logps for logp in row]
+        assert found[step] == pytest.approx(-sum(tokens) / len(tokens), rel=1e-5)
+    assert len(found) > 3
+    assert found[max(found)] < found[0] - 0.1
+
+
 def test_a_run_goes_on_in_its_adapter(sft_run, tiny, tmp_path):
     data = tiny_model.demonstrations(36)
     again = sft(sft_run, data, tmp_path / "again", max_steps=1, **SMALL)
