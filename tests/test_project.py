@@ -35,7 +35,7 @@ COLAB = {
 
 # A module imports from lower floors, or on its own floor from those to its left.
 FLOORS = [
-    ["world", "losses", "schema", "concepts", "questions", "scoring"],
+    ["world", "losses", "claims", "schema", "concepts", "questions", "scoring"],
     ["whole", "corpus", "initial", "options", "files", "formats", "data", "models"],
     ["folders", "lengths", "callbacks", "runs", "adapters", "generate", "evaluate", "divergence"],
     ["sft", "dpo", "reward", "rl", "pretrain"],
