@@ -10,18 +10,21 @@ PYTHON ?= python3 python3.14 python3.13 python3.12 python3.11
 # torch has wheels for these, and without ensurepip (Debian's python3-venv) there is no venv.
 SUITABLE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
 
-.PHONY: help demo test lint lab notebooks bench pretrain
+.PHONY: help demo test test-portability lint lab notebooks bench pretrain
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(READY)  ## base -> SFT -> SFT+DPO on the bundled model: scores, plots, compare.html in demo/
 	$(BIN)/alignlab demo --out demo
 
 test: $(READY)  ## run all tests
 	$(BIN)/python -m pytest
+
+test-portability: $(READY)  ## run every notebook with other threads, instructions and libraries
+	$(BIN)/python -m tests.portability
 
 lint: $(READY)  ## check style and formatting
 	$(BIN)/ruff check .

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+# What Colab had in August 2026; what is not named here is as in this environment.
+COLAB = {"ipywidgets": "7.7.1", "ipykernel": "6.17.1", "ipython": "7.34.0"}
+
 
 def with_packages(folder: Path, *requirements: str) -> Path:
     """Make an environment that has some packages of its own and sees those of this one.

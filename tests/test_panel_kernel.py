@@ -15,9 +15,9 @@ from queue import Empty
 import environments
 import panel_models
 import pytest
+from environments import COLAB
 from jupyter_client import KernelManager
 
-COLAB = {"ipywidgets": "7.7.1", "ipykernel": "6.17.1", "ipython": "7.34.0"}
 SETUP = """
 import sys, time, types
 import torch
