@@ -366,7 +366,8 @@ for row in zip(betas.tolist(), reward.tolist(), kl.tolist()):
 # %% [markdown]
 # Every further nat buys less reward than the one before. With a very small $\beta$ nothing is left but
 # the response of highest reward, and everything then hangs on whether the reward is the true one.
-#
+
+# %% [markdown]
 # ## 7. Learned, and yet less probable
 #
 # *How DPO fails · 20 minutes · ★★☆*
@@ -462,7 +463,8 @@ print(f"conservative, flipped labels  {conservative.mean():.2f}")
 # %% [markdown]
 # The robust loss of flipped labels is, on average, the plain loss of right ones. It pays for that with
 # noise: its single values scatter more, and some are below 0.
-#
+
+# %% [markdown]
 # ## 9. From comparisons to the best policy
 #
 # *No separate reward model, no RL loop · 40 minutes · ★★★*
