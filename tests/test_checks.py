@@ -11,6 +11,8 @@ from alignlab import checks
 from alignlab.checks import (
     CheckFailed,
     agreement,
+    annotators,
+    comparisons,
     data_sets,
     entropy,
     generalization,
@@ -24,14 +26,22 @@ from alignlab.checks import (
     pairs,
     policies,
     responses,
+    reward_models,
+    rlhf,
+    run_planning,
+    selection,
+    stages,
+    strategy,
+    verdicts,
 )
 from alignlab.checks.common import Case
 from alignlab.checks.training import chain
 from alignlab.checks.values import as_expected, excess, plain, same, tensors
 
 MODULES = (
-    agreement, data_sets, entropy, generalization, gradient, intervals, labels, lora, mle, outcomes,
-    over_fitting, pairs, policies, responses,
+    agreement, annotators, comparisons, data_sets, entropy, generalization, gradient, intervals,
+    labels, lora, mle, outcomes, over_fitting, pairs, policies, responses, reward_models, rlhf,
+    run_planning, selection, stages, strategy, verdicts,
 )  # fmt: skip
 
 
@@ -51,7 +61,8 @@ def handed_over(exercise):
     return seen
 
 
-TRAININGS = ("train_dpo", "train_to_floor")  # which have a judge of their own
+# These have a judge of their own.
+TRAININGS = ("audit", "fit_strengths", "train_dpo", "train_to_floor")
 PARTS = [handed_over(name) for name in EXERCISES if name not in TRAININGS]
 
 

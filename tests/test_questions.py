@@ -270,6 +270,10 @@ def entropy(*shares):
     return -sum(p * math.log(p) for p in shares)
 
 
+def sigmoid(u):
+    return 1 / (1 + math.exp(-u))
+
+
 COMPUTED = {
     "01-annotators": (0.8**2 + 4 * 0.05**2, 0.8, 0.8**2, 0.8**2 + 0.2**2),
     "02-by-hand": (
@@ -297,6 +301,17 @@ COMPUTED = {
         0.18 / 2,
         (1 + math.sqrt(1 - 2 * 0.18)) / 2,
     ),
+    "04-strict": (30 / 50, (2 * 30 + 16) / 100, (30 + 16) / 50, 0.76**2),
+    "04-ranking": (1 / (15 - 3), 1 / 15, 1 / 6, 1 / 5, 1),
+    "04-three-models": (16 / 17, 0.8**2, 1 - 0.2**2, 0.8),
+    "05-ceiling": (
+        sigmoid(2) / 2 + sigmoid(1) / 4 + 1 / 2 / 4,
+        1 / 2 + 1 / 4 + 1 / 2 / 4,
+        (sigmoid(2) / 2 + sigmoid(1) / 4) / (3 / 4),
+        sigmoid(2 / 2 + 1 / 4),
+    ),
+    "05-memory": (3 * (16 + 16 + 2 + 2), 3 * 4 * 16, 3 * (16 + 2 + 2 + 2), 3 * (16 + 2 + 2)),
+    "05-stop": ((4 / (2 * 0.5)) ** 2, 4 / (2 * 0.5), 4 / 0.5, (4 / 0.5) ** 2),
     "06-first-step": (math.log(2), 0, 1 / 2, 0.1 * math.log(2)),
     "06-one-pair": (
         math.log(1 + math.exp(-0.1 * 4)),
@@ -310,6 +325,8 @@ COMPUTED = {
         0.8 * -math.log(0.8) + 0.2 * math.log(0.2),
         -math.log(0.8),
     ),
+    "07-effects": (0.84 - 0.62 - 0.16 + 0.10, 0.84 - 0.62, (0.06 + 0.22) / 2, 0.84 - 0.10),
+    "07-worth": tuple(1 / (1 + math.exp(-u)) for u in (-0.8 + 0.6, -0.8, 0.6, 0.8 + 0.6)),
 }
 
 
