@@ -10,7 +10,7 @@ PYTHON ?= python3 python3.14 python3.13 python3.12 python3.11
 # torch has wheels for these, and without ensurepip (Debian's python3-venv) there is no venv.
 SUITABLE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
 
-.PHONY: help demo test test-portability lint lab notebooks bench pretrain
+.PHONY: help demo test test-portability lint lab notebooks badges bench pretrain
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -35,6 +35,9 @@ lab: $(READY)  ## open JupyterLab
 
 notebooks: $(READY)  ## build the notebooks from their text, and exercises/ from solutions/
 	$(BIN)/python -m alignlab.notebooks
+
+badges: $(READY)  ## make REPO=owner/name: let the links to Colab name your copy of the course
+	$(BIN)/python -m alignlab.badges $(REPO)
 
 bench: $(READY)  ## measure speed as ratios: a table, bench.work/bench.json and a plot
 	$(BIN)/python -m tests.benchmarks --json bench.work/bench.json --plots bench.work
