@@ -13,9 +13,9 @@ from alignlab.checks.common import CheckFailed
 from alignlab.checks.comparisons import bradley_terry_loss, ranking_pairs
 from alignlab.checks.data_sets import contaminated_share, distinct_n
 from alignlab.checks.entropy import entropy_and_kl, entropy_floor, perplexity
-from alignlab.checks.generalization import forgetting, mixture_epochs, paired_gap, power_law
+from alignlab.checks.generalization import forgetting, mixture_epochs, power_law
 from alignlab.checks.gradient import logit_gradient
-from alignlab.checks.intervals import highest_harm_rate, wilson_interval
+from alignlab.checks.intervals import highest_harm_rate, paired_gap, wilson_interval
 from alignlab.checks.labels import completion_labels, shift
 from alignlab.checks.length_bias import audit
 from alignlab.checks.lora import lora_linear

@@ -1,6 +1,6 @@
-"""Checks of chapter 1: how much a measured share says.
+"""Checks of chapters 1 and 3: how much a measured share, or a gap between two, says.
 
-All arguments and values are plain numbers.
+Arguments and values are plain numbers, but for the N cases of ``paired_gap``.
 """
 
 import math
@@ -122,3 +122,62 @@ def highest_harm_rate(answer: Callable, seeds: Iterable[int] = SEEDS) -> None:
         },
         seeds=seeds,
     )  # fmt: skip
+
+
+def paired_gap(answer: Callable, seeds: Iterable[int] = SEEDS) -> None:
+    """Check ``paired_gap(known, new) -> (gap, error)`` of the same N cases asked in two ways.
+
+    Raises:
+        CheckFailed: not the mean difference, or not its standard error over cases.
+    """
+
+    def reference(known, new):
+        gaps = [a - b for a, b in zip(known.tolist(), new.tolist())]
+        gap = sum(gaps) / len(gaps)
+        squares = math.fsum((x - gap) ** 2 for x in gaps) / (len(gaps) - 1)
+        return gap, math.sqrt(squares / len(gaps))
+
+    def other(error):
+        return lambda a, b: (reference(a, b)[0], error(a.double(), b.double()))
+
+    verify(
+        "paired_gap", answer, reference,
+        [
+            Case("four cases", {"known": torch.tensor([1, 1, 1, 0]),
+                                "new": torch.tensor([1, 0, 1, 0])}),
+            Case("no difference", {"known": torch.tensor([1, 0, 1]),
+                                   "new": torch.tensor([1, 0, 1])}),
+        ],
+        _outcomes,
+        mistakes={
+            "as if the cases were not the same: what makes a case hard makes it hard both times":
+                other(lambda a, b: ((a.var() + b.var()) / len(a)).sqrt()),
+            "the spread of single cases: the mean of n varies less by the root of n":
+                other(lambda a, b: (a - b).std()),
+            "divided by n, not by its root": other(lambda a, b: (a - b).std() / len(a)),
+            "the variance: take its root": other(lambda a, b: (a - b).var() / len(a)),
+            "divided by n under the root, not by n - 1": other(
+                lambda a, b: (a - b).std(correction=0) / math.sqrt(len(a))),
+            "new minus known: the sign": lambda a, b: (-reference(a, b)[0], reference(a, b)[1]),
+            "half the width of an interval, not one standard error":
+                other(lambda a, b: 1.96 * (a - b).std() / math.sqrt(len(a))),
+            "the differences without their sign: gains and losses must cancel":
+                lambda a, b: ((a - b).abs().double().mean(), reference(a, b)[1]),
+        },
+        seeds=seeds,
+    )  # fmt: skip
+
+
+def _outcomes(generator: torch.Generator) -> dict[str, dict]:
+    easy = torch.rand(53, generator=generator)
+    known, new = (
+        (torch.rand(53, generator=generator) < easy.clamp(max=most)).long() for most in (0.95, 0.6)
+    )
+    known[0], new[0], known[1], new[1], known[2], new[2] = 1, 0, 0, 1, 1, 0
+    order = torch.randperm(53, generator=generator)
+    return {
+        "53 cases": {"known": known, "new": new},
+        "the same in another order": {"known": known[order], "new": new[order]},
+        "exchanged": {"known": new, "new": known},
+        "seven times the same": {"known": known.repeat(7), "new": new.repeat(7)},
+    }
