@@ -283,3 +283,13 @@ def test_a_wheel_has_every_file_of_the_package(tmp_path):
         assert "alignlab = alignlab.cli:main" in archive.read(entries).decode().splitlines()
     assert {f for f in files if f.startswith("alignlab/")} - packed == set()
     assert "alignlab/world/text/facts.json" in packed
+
+
+def test_the_readme_counts_exercises_minutes_and_questions():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for path in sorted(ROOT.glob("solutions/*.py")):
+        minutes = [int(n) for n in re.findall(r"· (\d+) minutes ·", path.read_text("utf-8"))]
+        quiz = ROOT / f"alignlab/quizzes/{path.name[:2]}.json"
+        questions = len(json.loads(quiz.read_text("utf-8"))["questions"])
+        exercises = rf"\[{len(minutes)}, {sum(minutes)} minutes\]\(exercises/{path.stem}\.ipynb\)"
+        assert re.search(rf"^\| {int(path.name[:2])} \|.*{exercises} \| {questions}\b", text, re.M)
