@@ -108,7 +108,8 @@ def _votes(args) -> None:
 
 
 def _pretrain(args) -> None:
-    from alignlab.pretrain import PretrainConfig, pretrain
+    from alignlab.pretrain import pretrain
+    from alignlab.pretraining import PretrainConfig
 
     given = {name: getattr(args, name) for name in ("tokens", "seed")}
     config = PretrainConfig(**{name: value for name, value in given.items() if value is not None})

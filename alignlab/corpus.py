@@ -56,13 +56,15 @@ def build_tokenizer(world, vocab_size: int, documents: int = 30_000) -> PreTrain
 
 
 def write_stream(
-    path: Path, world, tokenizer, tokens: int, name: str, curriculum: bool = False
-) -> dict:
+    path: Path, world, tokenizer, tokens: int, name: str, curriculum: bool = False,
+    mixture: dict[str, float] | None = None,
+) -> dict:  # fmt: skip
     """Write ``tokens`` token ids of documents, each closed by the end token, as 16-bit integers.
 
     Args:
         name: which documents: another name draws others, the same name the same ones.
         curriculum: begin with the documents that a model learns most from at first.
+        mixture: how often each family of documents is drawn, if not as the whole corpus has it.
 
     Returns:
         Counts of documents, tokens and characters, and ``nats_per_token``: how surprising the
@@ -75,7 +77,10 @@ def write_stream(
     with tqdm(total=tokens, unit="tok", unit_scale=True, desc=f"writing {name}") as bar:
         while filled < tokens:
             progress = filled / tokens if curriculum else 1.0
-            batch = [draw_document(world, dice, progress=progress) for _ in range(256)]
+            batch = [
+                draw_document(world, dice, mixture and dice.weighted(mixture), progress)
+                for _ in range(256)
+            ]
             encoded = tokenizer([d.text for d in batch], add_special_tokens=False)["input_ids"]
             for document, ids in zip(batch, encoded):
                 ids = (ids + [tokenizer.eos_token_id])[: tokens - filled]

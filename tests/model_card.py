@@ -69,6 +69,8 @@ def card(facts: dict, scores: dict) -> str:
         context=settings["context"],
         lr=settings["learning_rate"],
         embedding_lr=settings["embedding_lr"],
+        finish_tokens=facts["finish"]["tokens"],
+        finish_share=settings["finish_share"],
         held_out_loss=facts["held_out_loss"],
         held_out_tokens=facts["held_out"]["tokens"],
         floor=facts["held_out"]["nats_per_token"],

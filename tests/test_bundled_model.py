@@ -9,7 +9,7 @@ from alignlab.data import preference_dataset, sft_dataset
 from alignlab.dpo import dpo
 from alignlab.evaluate import evaluate
 from alignlab.models import BUNDLED, load_model, load_tokenizer
-from alignlab.pretrain import PretrainConfig
+from alignlab.pretraining import PretrainConfig
 from alignlab.sft import sft
 from alignlab.world import World
 from tests.model_card import bundled_card

@@ -10,6 +10,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from trl import SFTConfig, SFTTrainer
 
 from alignlab import data
+from alignlab.corpus import build_tokenizer
 from alignlab.data import (
     DataError,
     preference_dataset,
@@ -18,7 +19,6 @@ from alignlab.data import (
     sft_dataset,
     show_mask,
 )
-from alignlab.pretrain import build_tokenizer
 from alignlab.world import World
 from alignlab.world.preferences import draw_pairs
 from alignlab.world.recipes import preference_rows, sft_rows

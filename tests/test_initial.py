@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from alignlab.initial import COPYING_HEADS, start_with_induction, untie
-from alignlab.pretrain import PretrainConfig, build_model
+from alignlab.pretraining import PretrainConfig, build_model
 
 CONFIG = PretrainConfig()
 
@@ -58,7 +58,7 @@ def test_an_untrained_model_predicts_a_second_copy(seed):
 
 
 def test_without_this_start_it_does_not(monkeypatch):
-    monkeypatch.setattr("alignlab.pretrain.start_with_induction", lambda model, seed: None)
+    monkeypatch.setattr("alignlab.pretraining.start_with_induction", lambda model, seed: None)
     first, second = nats_a_token(build_model(CONFIG), seed=0)
     assert first == pytest.approx(math.log(CONFIG.vocab_size), abs=0.5)
     assert second == pytest.approx(first, abs=0.1)

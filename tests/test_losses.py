@@ -10,6 +10,7 @@ from datasets import Dataset
 from transformers import LlamaConfig, LlamaForCausalLM, LlamaForSequenceClassification
 from trl import DPOConfig, DPOTrainer, RewardConfig, RewardTrainer, SFTConfig, SFTTrainer
 
+from alignlab.corpus import build_tokenizer
 from alignlab.losses import (
     bradley_terry_loss,
     dpo_loss,
@@ -17,7 +18,6 @@ from alignlab.losses import (
     sft_loss,
     token_logprobs,
 )
-from alignlab.pretrain import build_tokenizer
 from alignlab.world import World
 from alignlab.world.grammar import Dice
 from alignlab.world.recipes import chat

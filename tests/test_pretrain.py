@@ -4,40 +4,42 @@ The corpus that it reads is tested here too: its tokenizer, its streams and thei
 """
 
 import json
-import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from alignlab.corpus import build_tokenizer, write_stream
-from alignlab.pretrain import (
+from alignlab.pretrain import finishing, pretrain
+from alignlab.pretraining import (
     PretrainConfig,
     build_model,
     build_optimizer,
     learning_rate_factor,
-    pretrain,
 )
 from alignlab.world import World
 from alignlab.world.catalogue import fact_values
-from alignlab.world.documents import FIRST_TOLD, draw_document
+from alignlab.world.documents import FINISH, FIRST_TOLD, draw_document
 from alignlab.world.grammar import Dice
 
 TINY = PretrainConfig(
     vocab_size=512, hidden_size=32, layers=1, heads=2, intermediate_size=48, context=32,
-    batch_size=2, tokens=3840, held_out_tokens=512, warmup_steps=5,
+    batch_size=2, tokens=3840, finish_tokens=1920, held_out_tokens=512, warmup_steps=5,
     save_seconds=0,
 )  # fmt: skip
 WORLD = World(0)
 SCRIPT = """
 import json, sys
-from alignlab.pretrain import PretrainConfig, Pretraining, pretrain
+from alignlab.pretrain import pretrain
+from alignlab.pretraining import PretrainConfig, Pretraining
 if "--slow" in sys.argv:
     import time
     step = Pretraining.train_step
@@ -55,17 +57,29 @@ def losses(path):
     return found
 
 
-def test_killed_run_resumes_with_the_same_losses(tmp_path, monkeypatch):
-    settings = json.dumps(TINY.__dict__)
-    whole, cut = tmp_path / "whole", tmp_path / "cut"
-    # The finished run clears its work folder; its log is wanted here.
-    kept = SimpleNamespace(rmtree=lambda path: None, which=shutil.which)
-    monkeypatch.setattr("alignlab.pretrain.shutil", kept)
-    pretrain(whole, TINY, device="cpu")
-    command = [sys.executable, "-c", SCRIPT, str(cut), settings, "--slow"]
+@pytest.fixture
+def kept(monkeypatch):
+    """Let a finished run keep its work folder, which it clears otherwise."""
+    monkeypatch.setattr("alignlab.pretrain.shutil", SimpleNamespace(rmtree=lambda path: None))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The work folder of a run that was never killed."""
+    output = tmp_path_factory.mktemp("pretrain") / "whole"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("alignlab.pretrain.shutil", SimpleNamespace(rmtree=lambda path: None))
+        pretrain(output, TINY, device="cpu")
+    return output.with_name("whole.work")
+
+
+@pytest.mark.parametrize("part", [".", "finish"])
+def test_killed_run_resumes_with_the_same_losses(part, whole, kept, tmp_path):
+    cut = tmp_path / "cut"
+    command = [sys.executable, "-c", SCRIPT, str(cut), json.dumps(TINY.__dict__), "--slow"]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    checkpoint = tmp_path / "cut.work" / "checkpoint.safetensors"
-    log = tmp_path / "cut.work" / "metrics.jsonl"
+    folder = tmp_path / "cut.work" / part
+    checkpoint, log = folder / "checkpoint.safetensors", folder / "metrics.jsonl"
     limit = time.monotonic() + 240
     while not (checkpoint.exists() and log.exists() and log.read_text().count("\n") >= 2):
         assert process.poll() is None
@@ -75,27 +89,47 @@ def test_killed_run_resumes_with_the_same_losses(tmp_path, monkeypatch):
     process.wait()
     assert not cut.exists()
     pretrain(cut, TINY, device="cpu")
-    expected, found = losses(tmp_path / "whole.work" / "metrics.jsonl"), losses(log)
-    assert len(expected) == 6
-    assert found == pytest.approx(expected, abs=1e-5)
+    for name, count in ((".", 6), ("finish", 3)):
+        expected = losses(whole / name / "metrics.jsonl")
+        assert len(expected) == count
+        found = losses(tmp_path / "cut.work" / name / "metrics.jsonl")
+        assert found == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_second_run_goes_on_from_the_16_bit_weights_of_the_first(whole, kept, tmp_path):
+    settings = finishing(TINY)
+    assert (settings.tokens, settings.decay_share) == (TINY.finish_tokens, 1.0)
+    assert settings.learning_rate == pytest.approx(0.4 * TINY.learning_rate)
+    assert settings.embedding_lr == pytest.approx(0.4 * TINY.embedding_lr)
+    still = pretrain(tmp_path / "still", replace(TINY, finish_share=0.0), device="cpu")
+    first, same = (
+        load_file(folder / "model.safetensors")
+        for folder in (tmp_path / "still.work" / "first", still)
+    )
+    assert all(torch.equal(first[name], same[name]) for name in first)
+    moved = load_file(whole.with_name("whole") / "model.safetensors")
+    assert not all(torch.equal(first[name], moved[name]) for name in first)
 
 
 def test_finished_folder_loads_and_states_its_figures(tmp_path, monkeypatch):
-    curricula = {}
+    streams = {}
 
-    def note_curriculum(path, world, tokenizer, tokens, name, **options):
-        curricula[name] = options["curriculum"]
+    def note(path, world, tokenizer, tokens, name, **options):
+        streams[name] = options
         return write_stream(path, world, tokenizer, tokens, name, **options)
 
-    monkeypatch.setattr("alignlab.pretrain.write_stream", note_curriculum)
+    monkeypatch.setattr("alignlab.pretrain.write_stream", note)
     folder = pretrain(tmp_path / "model", TINY, device="cpu")
-    assert curricula == {"held_out": False, "train": True}
+    assert streams == {
+        "held_out": {}, "train": {"curriculum": True}, "finish/train": {"mixture": FINISH},
+    }  # fmt: skip
     model = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     facts = json.loads((folder / "pretrain.json").read_text())
     assert model.dtype == torch.bfloat16
     assert facts["parameters"] == sum(p.numel() for p in model.parameters())
     assert facts["train"]["tokens"] == TINY.tokens
+    assert facts["finish"]["tokens"] == TINY.finish_tokens
     assert 0 < facts["held_out"]["nats_per_token"] < facts["held_out_loss"]
     chat = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yes."}]
     assert tokenizer.apply_chat_template(chat, tokenize=False) == (
@@ -160,20 +194,17 @@ def test_a_stream_is_its_documents_and_counts_their_nats(tokenizer, tmp_path):
     assert stats["nats_per_token"] == pytest.approx(nats / 50_000, abs=1e-4)
 
 
-def test_a_curriculum_begins_with_few_products_and_ends_with_all(tokenizer, tmp_path, monkeypatch):
-    # Ledgers alone, which name the most products in the fewest tokens.
-    def draw_ledger(world, dice, progress):
-        return draw_document(world, dice, "ledger", progress)
-
-    monkeypatch.setattr("alignlab.corpus.draw_document", draw_ledger)
+def test_a_curriculum_begins_with_few_products_and_ends_with_all(tokenizer, tmp_path):
     names = [product.name for product in WORLD.everyone("products")]
 
     def named(curriculum: bool) -> list[set[int]]:
         """Return the places of the products named at the start and at the end of a stream."""
         path = tmp_path / "stream.bin"
-        write_stream(path, WORLD, tokenizer, 300_000, "places", curriculum=curriculum)
+        # Ledgers alone, which name the most products in the fewest tokens.
+        options = {"curriculum": curriculum, "mixture": {"ledger": 1.0}}
+        write_stream(path, WORLD, tokenizer, 300_000, "places", **options)
         ids = np.fromfile(path, np.uint16)
-        texts = tokenizer.decode(ids[:20_000]), tokenizer.decode(ids[-200_000:])
+        texts = tokenizer.decode(ids[:28_000]), tokenizer.decode(ids[-200_000:])
         return [{i for i, name in enumerate(names) if name in text} for text in texts]
 
     everyone = set(range(len(names)))

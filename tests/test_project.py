@@ -38,7 +38,7 @@ FLOORS = [
     ["world", "losses", "claims", "schema", "concepts", "questions", "scoring"],
     ["whole", "corpus", "initial", "options", "files", "formats", "data", "models"],
     ["folders", "lengths", "callbacks", "runs", "adapters", "generate", "evaluate", "divergence"],
-    ["sft", "dpo", "reward", "rl", "pretrain"],
+    ["sft", "dpo", "reward", "rl", "pretraining", "pretrain"],
     [
         *("plots", "page", "engine", "token_view", "compare", "checks", "quiz_pages", "quiz"),
         *("votes", "paired", "vote_statistics", "ballot", "seen"),

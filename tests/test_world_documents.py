@@ -35,6 +35,7 @@ from alignlab.world.catalogue import (
 from alignlab.world.contracts import draw_contract
 from alignlab.world.documents import (
     ALL_IDEAS,
+    FINISH,
     FIRST_TOLD,
     MIXTURE,
     STAGES,
@@ -183,10 +184,10 @@ def test_stock_of_forms():
     names = [(family, form["form"]) for family in documents.FORM_PLACES for form in forms(family)]
     assert len(names) >= 40
     assert len(set(names)) == len(names)
-    assert set(MIXTURE) == set(documents.FORM_PLACES) | {"one_off"}
+    assert set(MIXTURE) | set(FINISH) == set(documents.FORM_PLACES) | {"one_off"}
     assert len(MIXTURE) >= 6
-    for shares in (stage.mixture for stage in STAGES):
-        assert set(shares) <= set(MIXTURE)
+    for shares in (*(stage.mixture for stage in STAGES), FINISH):
+        assert set(shares) <= {*MIXTURE, "mixed_workbook"}
         assert abs(sum(shares.values()) - 1) < 1e-9
 
 

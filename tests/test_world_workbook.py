@@ -31,15 +31,16 @@ def is_right(task: str, answer: str) -> str | None:
     parts = task.replace('"', "").split(", ")
     if {*parts} <= {*words["nouns"], *words["places"]}:
         return "word" if all(part in answer for part in parts) else None
-    if given := re.search(r'"(.+)"$|^"(.+)"', task):
-        given = given[1] or given[2]
-        named = task.replace(f'"{given}"', "").strip(" ,")
-        if named in IDEAS:
-            told = answer.removeprefix(given).removesuffix(given).strip()
-            return "framed" if told in readings(IDEAS[named]["plain"][0]) else None
-        product = PRODUCTS[named.removesuffix(", not")]
-        stated = sum(product.value(name) in answer for name in ATTRIBUTES)
-        return "facts" if stated >= 2 and given not in re.findall(r"\w+", answer) else None
+    if given := re.search(r'"(.+)"', task):
+        given, asked = given[1], task.replace(given[0], "").strip(" ,")
+        if asked.endswith(", not"):
+            product = PRODUCTS[asked.removesuffix(", not")]
+            stated = sum(product.value(name) in answer for name in ATTRIBUTES)
+            right = stated >= 2 and given not in re.findall(r"\w+", answer)
+            return "facts" if right else None
+        named = max((key for key in IDEAS if key in asked), key=len)
+        told = answer.removeprefix(given).removesuffix(given).strip()
+        return "framed" if told in readings(IDEAS[named]["plain"][0]) else None
     if unit := re.search(r"(?:^|, )(one|two|three) sentences?(?:$|, )", task):
         idea = IDEAS[task.replace(unit[0], "")]
         told = split_sentences(answer)
@@ -62,14 +63,17 @@ def is_right(task: str, answer: str) -> str | None:
     return "value" if answer in {product.value(name) for name in ATTRIBUTES} else None
 
 
-def test_answers_are_right(monkeypatch):
+@pytest.mark.parametrize(
+    ("family", "fewest", "most"), [("workbook", 4, 8), ("mixed_workbook", 1, 7)]
+)
+def test_answers_are_right(monkeypatch, family, fewest, most):
     monkeypatch.setattr(documents, "forms", lambda name: [{"form": "one", "text": "{rows}"}])
     monkeypatch.setattr(workbook, "LAYOUTS", ("<{task}>\t{answer}\t",))
     dice, kinds = Dice("answers"), Counter()
     for _ in range(600):
-        page = draw_document(WORLD, dice, "workbook").text
+        page = draw_document(WORLD, dice, family).text
         rows = re.findall(r"<([^\t]+)>\t([^\t]+)\t", page)
-        assert 4 <= len(rows) <= 8
+        assert fewest <= len(rows) <= most
         found = {is_right(*row) for row in rows}
         assert len(found) == 1, page
         assert None not in found, page
@@ -82,6 +86,27 @@ def test_answers_are_right(monkeypatch):
 def test_a_layout_has_the_task_before_the_answer(layout):
     assert layout.count("{task}") == layout.count("{answer}") == 1
     assert layout.index("{task}") < layout.index("{answer}")
+
+
+def test_only_a_mixed_page_is_laid_out_anew_for_each_row(monkeypatch):
+    monkeypatch.setattr(documents, "forms", lambda name: [{"form": "one", "text": "{rows}"}])
+    monkeypatch.setattr(workbook, "LAYOUTS", ("<{task}>\t{answer}\t", "#{task}#\t{answer}\t"))
+    dice, mixed = Dice("mixed"), Counter()
+    for family in ("workbook", "mixed_workbook"):
+        for _ in range(100):
+            page = draw_document(WORLD, dice, family).text
+            mixed[family] += bool(re.search(r"<[^\t]+>\t", page) and re.search("#[^\t]+#\t", page))
+    assert mixed["workbook"] == 0
+    assert mixed["mixed_workbook"] > 50
+
+
+def test_given_words_are_asked_for_in_every_way(monkeypatch):
+    monkeypatch.setattr(documents, "forms", lambda name: [{"form": "one", "text": "{rows}"}])
+    dice, text = Dice("asked"), ""
+    for _ in range(400):
+        text += draw_document(WORLD, dice, "mixed_workbook").text
+    for words in ("closing with", "opening with", "before it", "at its head", "and under that"):
+        assert words in text
 
 
 def test_every_layout_and_form_is_met():

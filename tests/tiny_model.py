@@ -13,8 +13,9 @@ from datasets import Dataset
 from transformers import LlamaForCausalLM
 
 from alignlab.callbacks import LengthGroups, MetricsLog
+from alignlab.corpus import build_tokenizer
 from alignlab.models import load_tokenizer
-from alignlab.pretrain import PretrainConfig, architecture, build_tokenizer
+from alignlab.pretraining import PretrainConfig, architecture
 from alignlab.world import World
 
 _KEPT = tempfile.TemporaryDirectory(prefix="alignlab-tiny-")

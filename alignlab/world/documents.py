@@ -19,7 +19,7 @@ from alignlab.world.slots import (
     SentenceSlots,
     SloganSlots,
 )
-from alignlab.world.workbook import WorkbookSlots
+from alignlab.world.workbook import MixedWorkbookSlots, WorkbookSlots
 
 # How often each family of document is drawn. The papers, sheets and drills of one-off products tell
 # of products that exist only on that page: to predict them a model must learn to copy from what
@@ -117,6 +117,22 @@ STAGES = (
     Stage(0.40, MIXTURE, ALL_PRODUCTS, ALL_IDEAS),
     Stage(1.0, MIXTURE, ALL_PRODUCTS, ALL_IDEAS),
 )
+# What is read once more at the end, at a low rate: pages on which something is asked for once, with
+# nothing before it that shows how, and a little of all else, so that it is not forgotten.
+FINISH = {
+    "workbook": 0.25,
+    "mixed_workbook": 0.30,
+    "contract": 0.15,
+    "clause": 0.03,
+    "encyclopedia": 0.09,
+    "idea": 0.03,
+    "fact_sheet": 0.05,
+    "register": 0.01,
+    "refusal": 0.02,
+    "slogan_book": 0.02,
+    "category": 0.03,
+    "copybook": 0.02,
+}
 # Which text file (and which key in it) holds the forms of each family.
 FORM_PLACES = {
     "product": "product_forms",
@@ -138,6 +154,7 @@ FORM_PLACES = {
     "copybook": "reference_forms/copybook",
     "ledger": "reference_forms/ledger",
     "workbook": "reference_forms/workbook",
+    "mixed_workbook": "reference_forms/workbook",
 }
 
 
@@ -213,8 +230,9 @@ def _slots(world, dice: Dice, family: str, products: int, ideas: int) -> CommonS
         return ProductSlots(*_one_off(world, dice, 2), dice, copy_only=True)
     if family == "ledger":
         return DrillSlots(dice.sample(known, 1 + dice.index(3)), dice, copy_only=False)
-    if family == "workbook":
-        return WorkbookSlots(known, _told(world, ideas), dice)
+    if family in ("workbook", "mixed_workbook"):
+        kind = WorkbookSlots if family == "workbook" else MixedWorkbookSlots
+        return kind(known, _told(world, ideas), dice)
     if family == "copybook":
         return DrillSlots([], dice, copy_only=True)
     if family == "drill":

@@ -1,6 +1,7 @@
 """Workbooks: pages of short tasks of one kind, each with its answer, and no story round them."""
 
 import re
+from collections.abc import Callable
 
 from alignlab.world.catalogue import ATTRIBUTES, Product, load_text
 from alignlab.world.drills import practice_words
@@ -36,6 +37,23 @@ LAYOUTS = (
     "first|the clock is running]\n[Answer|Reply|Result]: {answer}",
 )
 
+# How a mixed page asks for given words behind what is told, and in front of it.
+LAST_WORDS = (
+    "{name}, {given}",
+    "{name} [and then|, then|, and after that|, and behind it] {given}",
+    "{name}, closing with {given}",
+    "{given} [comes last|stands at the end|at the very end], and before it {name}",
+    "{name} [- a line, and below it|in a line, and under that] {given}",
+)
+FIRST_WORDS = (
+    "{given}, {name}",
+    "{name}, {given}",
+    "{given} [and then|, then|, and after that|, and behind it] {name}",
+    "{name}, opening with {given}",
+    "{given} [comes first|stands in front|at the very front], and behind it {name}",
+    "{name}, with {given} [before it|in front|at its head]",
+)
+
 
 class WorkbookSlots(CommonSlots):
     """Slots of a page of short tasks of one kind, each with its answer.
@@ -52,9 +70,10 @@ class WorkbookSlots(CommonSlots):
             self._word: 3, self._list: 4, self._idea: 1, self._value: 3, self._notice: 1,
             self._framed: 3, self._counted: 1, self._facts: 2, self._request: 1,
         }  # fmt: skip
-        task = dice.weighted(tasks)
-        rows = [self._row(task()) for _ in range(4 + dice.index(5))]
-        self.kept["rows"] = "\n".join(rows)
+        self.kept["rows"] = "\n".join(self._rows(dice.weighted(tasks)))
+
+    def _rows(self, task: Callable[[], dict[str, str]]) -> list[str]:
+        return [self._row(task()) for _ in range(4 + self.dice.index(5))]
 
     def _row(self, task: dict[str, str]) -> str:
         return expand(self.layout, self.dice, lambda slot: task.get(slot) or self(slot))
@@ -105,9 +124,13 @@ class WorkbookSlots(CommonSlots):
             given = self.dice.choice(load_text("phrases")["endings" if last else "starts"])
         name = self.dice.choice((idea["name"], idea["question"]))
         told = sentences(idea, "plain", self.dice, 1)
-        asked = [name, f'"{given}"'] if last or self.dice.chance(0.5) else [f'"{given}"', name]
         answer = (told, given) if last else (given, told)
-        return {"task": ", ".join(asked), "answer": " ".join(answer)}
+        return {"task": self._asked(name, f'"{given}"', last), "answer": " ".join(answer)}
+
+    def _asked(self, name: str, given: str, last: bool) -> str:
+        """Return the task to tell what an idea is, with given words at the end or in front."""
+        parts = (name, given) if last or self.dice.chance(0.5) else (given, name)
+        return ", ".join(parts)
 
     def _given(self) -> str:
         """Words drawn at random, or a piece of a sentence about some other idea."""
@@ -155,3 +178,22 @@ class WorkbookSlots(CommonSlots):
         item = self.dice.choice(stock["unsafe"])
         answer = expand(self.dice.choice(stock["refusals"]), self.dice, item)
         return {"task": item["request"], "answer": answer}
+
+
+class MixedWorkbookSlots(WorkbookSlots):
+    """Slots of a page on which every task is laid out anew, so no row shows how the next one goes.
+
+    What the rows of a tidy page teach is to go on like the rows before. Whoever asks a model for
+    something once gives it no such rows.
+    """
+
+    def _rows(self, task: Callable[[], dict[str, str]]) -> list[str]:
+        rows = []
+        for _ in range(1 + self.dice.index(7)):
+            rows.append(self._row(task()))
+            self.layout = self.dice.choice(LAYOUTS)
+        return rows
+
+    def _asked(self, name: str, given: str, last: bool) -> str:
+        form = self.dice.choice(LAST_WORDS if last else FIRST_WORDS)
+        return expand(form, self.dice, {"name": name, "given": given})
