@@ -122,6 +122,8 @@ def test_an_interrupt_keeps_what_is_graded_and_ends_the_rest(tmp_path):
     process = subprocess.Popen(
         [sys.executable, "-m", "alignlab.cli", *words, "--solutions", str(solutions)],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # Where the tests run in the background, a shell may have them ignore the interrupt.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     _wait_until(lambda: _left(b"16180.339"))
     process.send_signal(signal.SIGINT)
