@@ -113,26 +113,42 @@ def test_without_namespaces_it_says_so_and_goes_on(tmp_path):
     assert _left(b"27182.818") == []
 
 
-def test_an_interrupt_keeps_what_is_graded_and_ends_the_rest(tmp_path):
-    solutions, out = submissions.reference(tmp_path / "solutions"), tmp_path / "g.csv"
-    loop = "import subprocess\nwhile True: subprocess.run(['sleep', '16180.339'])"
-    write(tmp_path / "in" / "1.ipynb", cells())
-    write(tmp_path / "in" / "2.ipynb", cells(first=loop))
+LOOP = "import subprocess\nwhile True: subprocess.run(['sleep', '{seconds}'])"
+
+
+def _grading(folder, seconds: str) -> subprocess.Popen:
+    """Grade a right submission and one that never ends; return when the second has begun."""
+    solutions = submissions.reference(folder / "solutions")
+    write(folder / "in" / "1.ipynb", cells())
+    write(folder / "in" / "2.ipynb", cells(first=LOOP.format(seconds=seconds)))
     words = ["grade", "in", "--out", "g.csv", "--jobs", "1", "--time-limit", "1000"]
     process = subprocess.Popen(
         [sys.executable, "-m", "alignlab.cli", *words, "--solutions", str(solutions)],
-        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         # Where the tests run in the background, a shell may have them ignore the interrupt.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
-    _wait_until(lambda: _left(b"16180.339"))
+    _wait_until(lambda: _left(seconds.encode()))
+    return process
+
+
+def test_an_interrupt_keeps_what_is_graded_and_ends_the_rest(tmp_path):
+    process = _grading(tmp_path, "16180.339")
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=300)
     assert process.returncode == 130
     assert error.splitlines()[-1] == "alignlab grade: interrupted"
-    assert [row["status"] for row in _rows(out)] == ["right", "right"]
+    assert [row["status"] for row in _rows(tmp_path / "g.csv")] == ["right", "right"]
     _wait_until(lambda: not _left(b"16180.339"))
     assert sorted(os.listdir(tmp_path)) == ["g.csv", "in", "solutions"]
+
+
+def test_a_grader_that_is_killed_leaves_nothing_running(tmp_path):
+    process = _grading(tmp_path, "14142.135")
+    process.kill()
+    process.communicate(timeout=300)
+    _wait_until(lambda: not _left(b"14142.135"), 30)
+    assert [row["status"] for row in _rows(tmp_path / "g.csv")] == ["right", "right"]
 
 
 def _wait_until(holds, seconds: float = 300) -> None:
