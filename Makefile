@@ -23,7 +23,7 @@ demo: $(READY)  ## base -> SFT -> SFT+DPO on the bundled model: scores, plots, c
 test: $(READY)  ## run all tests
 	$(BIN)/python -m pytest
 
-test-portability: $(READY)  ## run every notebook with other threads, instructions and libraries
+test-portability: $(READY)  ## run every notebook with other threads, instructions, and Colab's kernel
 	$(BIN)/python -m tests.portability
 
 lint: $(READY)  ## check style and formatting

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-# What Colab had in August 2026; what is not named here is as in this environment.
+# What ran and showed notebooks in Colab in August 2026; all else is as in this environment.
 COLAB = {"ipywidgets": "7.7.1", "ipykernel": "6.17.1", "ipython": "7.34.0"}
 
 

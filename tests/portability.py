@@ -2,7 +2,7 @@
 
 Each setting is one run of nbval over all notebooks, in which every cell must print what the
 committed notebook shows: with one thread and with two, without vector instructions and with AVX2,
-and with the libraries that Colab has, as far as they can be installed here.
+and with Colab's versions of what runs and shows a notebook (``environments.COLAB``).
 """
 
 import argparse
@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from alignlab.notebooks import FOLDERS
 from tests import environments
 
 ROOT = Path(__file__).resolve().parents[1]
-FOLDERS = ("chapters", "solutions")
 SETTINGS = {
     "1 thread": {"OMP_NUM_THREADS": "1"},
     "2 threads": {"OMP_NUM_THREADS": "2"},
@@ -44,7 +44,7 @@ def run(python: str | Path, notebooks: list[str], settings: dict[str, str]) -> t
 
 
 def colab(folder: Path) -> Path | None:
-    """Return the interpreter of an environment with Colab's libraries, None where there is none."""
+    """Return the interpreter of an environment with these versions, None where there is none."""
     pins = [f"{name}=={version}" for name, version in environments.COLAB.items()]
     try:
         return environments.with_packages(folder, *pins)

@@ -100,6 +100,26 @@ class Trial:
                 )
         return got, leaves
 
+    def one_tensor(self, truth: torch.Tensor, what: str) -> torch.Tensor:
+        """Run the answer, which is to return one tensor; return it in float64, without its graph.
+
+        Args:
+            truth: whose shape it has to have.
+            what: it holds, for the message.
+
+        Raises:
+            CheckFailed: as ``run``; also no tensor, or one of another shape.
+        """
+        got, _ = self.run()
+        try:
+            (found,) = plain(got, truth)
+        except TypeError as error:
+            raise self.failure(str(error)) from None
+        if found.shape != truth.shape:
+            shapes = f"{tuple(found.shape)}, expected {tuple(truth.shape)}"
+            raise self.failure(f"{what} have shape {shapes}")
+        return found.detach().double()
+
     def failure(
         self, what: str, expected=None, got=None, excess: float = math.inf, likely=None
     ) -> CheckFailed:

@@ -20,9 +20,16 @@ def _h(chosen, rejected, ref_chosen, ref_rejected):
     return (chosen - ref_chosen) - (rejected - ref_rejected)
 
 
-def _by_hand(*logps: float, beta: float) -> dict:
-    pairs = [torch.tensor([x], dtype=torch.float64) for x in logps]
-    return dict(zip(LOGPS, pairs)) | {"beta": beta}
+def _by_hand() -> list[Case]:
+    def pair(*logps: float, beta: float) -> dict:
+        values = [torch.tensor([x], dtype=torch.float64) for x in logps]
+        return dict(zip(LOGPS, values)) | {"beta": beta}
+
+    return [
+        Case("a chosen response that has gained 2 nats, and a rejected one that has lost 1",
+             pair(-1.0, -5.0, -3.0, -4.0, beta=0.5)),
+        Case("a pair on which policy and reference agree", pair(-3.0, -4.0, -3.0, -4.0, beta=0.1)),
+    ]  # fmt: skip
 
 
 def dpo_loss(answer: Callable, seeds: Iterable[int] = SEEDS) -> None:
@@ -40,13 +47,7 @@ def dpo_loss(answer: Callable, seeds: Iterable[int] = SEEDS) -> None:
         return lambda c, r, rc, rr, b: -F.logsigmoid(margin(c, r, rc, rr, b))
 
     verify(
-        "dpo_loss", answer, reference,
-        [
-            Case("the chosen response has gained 2 nats, the rejected one has lost 1",
-                 _by_hand(-1.0, -5.0, -3.0, -4.0, beta=0.5)),
-            Case("a pair on which policy and reference agree: log 2",
-                 _by_hand(-3.0, -4.0, -3.0, -4.0, beta=0.1)),
-        ],
+        "dpo_loss", answer, reference, _by_hand(),
         _pairs,
         mistakes={
             "h has the wrong sign: chosen and rejected are exchanged, or policy and reference":
@@ -112,13 +113,7 @@ def dpo_gradient(answer: Callable, seeds: Iterable[int] = SEEDS) -> None:
 
     right = other(lambda h, b, n: b * torch.sigmoid(-b * h) / n)
     verify(
-        "dpo_gradient", answer, _central_differences,
-        [
-            Case("a pair on which policy and reference agree",
-                 _by_hand(-3.0, -4.0, -3.0, -4.0, beta=0.1)),
-            Case("the chosen response has gained 2 nats, the rejected one has lost 1",
-                 _by_hand(-1.0, -5.0, -3.0, -4.0, beta=0.5)),
-        ],
+        "dpo_gradient", answer, _central_differences, _by_hand(),
         _pairs,
         mistakes={
             "the sign: raising the chosen response's log-probability lowers the loss":

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable
 import torch
 
 from alignlab.checks.common import Case, Trial, passed
-from alignlab.checks.values import plain
 
 SEEDS = (0, 1)
 NEAR = 1e-4  # nats of KL divergence from the best policy that are allowed
@@ -52,15 +51,7 @@ def _compared(log_ref: torch.Tensor, rewards: torch.Tensor, beta: float) -> dict
 
 
 def _judge(trial: Trial, truth: torch.Tensor) -> None:
-    got, _ = trial.run()
-    try:
-        (found,) = plain(got, truth)
-    except TypeError as error:
-        raise trial.failure(str(error)) from None
-    if found.shape != truth.shape:
-        shapes = f"{tuple(found.shape)}, expected {tuple(truth.shape)}"
-        raise trial.failure(f"the log-probabilities have shape {shapes}")
-    found = found.detach().double()
+    found = trial.one_tensor(truth, "the log-probabilities")
     whole = (found.exp().sum(-1) - 1).abs().max().item()
     if not whole <= WHOLE:
         size = whole / WHOLE if math.isfinite(whole) else math.inf

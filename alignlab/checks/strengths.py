@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable
 import torch
 
 from alignlab.checks.common import Case, Trial, passed
-from alignlab.checks.values import plain
 
 SEEDS = (0, 1)
 NEAR = 1e-4  # how far each strength may be from the best one
@@ -82,15 +81,7 @@ def _maximum(wins: torch.Tensor) -> torch.Tensor:
 
 
 def _judge(trial: Trial, truth: torch.Tensor) -> None:
-    got, _ = trial.run()
-    try:
-        (found,) = plain(got, truth)
-    except TypeError as error:
-        raise trial.failure(str(error)) from None
-    if found.shape != truth.shape:
-        shapes = f"{tuple(found.shape)}, expected {tuple(truth.shape)}"
-        raise trial.failure(f"the strengths have shape {shapes}")
-    found = found.detach().double()
+    found = trial.one_tensor(truth, "the strengths")
     far = (truth - found).abs().max().item()
     if not far <= NEAR:
         raise trial.failure(
