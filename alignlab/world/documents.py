@@ -44,7 +44,8 @@ MIXTURE = {
     "slogan_book": 0.02,
     "category": 0.03,
     "sentence": 0.02,
-    "workbook": 0.34,
+    "workbook": 0.18,
+    "mixed_workbook": 0.16,
     "dialogue": 0.01,
 }
 

@@ -18,6 +18,15 @@ def practice_words() -> tuple[str, ...]:
 
 
 @cache
+def phrase_words() -> tuple[str, ...]:
+    """Return the words of the phrases that an instruction may ask for, each on its own."""
+    phrases = load_text("phrases")
+    asked = (text for key in ("starts", "endings", "asked_starts", "asked_endings")
+             for text in phrases[key])  # fmt: skip
+    return tuple(sorted(set(re.findall(r"[a-z]+", " ".join(asked).lower()))))
+
+
+@cache
 def copybook_words() -> tuple[str, ...]:
     """Return what is copied out in copybooks: words of both registers, names, sums, things."""
     ideas = [idea for letter in "abcd" for idea in load_text(f"ideas_{letter}")]

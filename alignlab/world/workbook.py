@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 from alignlab.world.catalogue import ATTRIBUTES, Product, load_text
-from alignlab.world.drills import practice_words
+from alignlab.world.drills import phrase_words, practice_words
 from alignlab.world.examples import the_product
 from alignlab.world.grammar import Dice, expand
 from alignlab.world.slots import COUNT_WORDS, CommonSlots, draw_sentence, sentences
@@ -68,7 +68,7 @@ class WorkbookSlots(CommonSlots):
         self.products, self.ideas, self.layout = products, ideas, dice.choice(LAYOUTS)
         tasks = {
             self._word: 3, self._list: 4, self._idea: 1, self._value: 3, self._notice: 1,
-            self._framed: 3, self._counted: 1, self._facts: 2, self._request: 1,
+            self._framed: 4, self._counted: 1, self._facts: 2, self._request: 1,
         }  # fmt: skip
         self.kept["rows"] = "\n".join(self._rows(dice.weighted(tasks)))
 
@@ -134,9 +134,10 @@ class WorkbookSlots(CommonSlots):
 
     def _given(self) -> str:
         """Words drawn at random, or a piece of a sentence about some other idea."""
-        count = 2 + self.dice.index(4)
-        if self.dice.chance(0.5):
-            words = [self.dice.choice(practice_words()) for _ in range(count)]
+        count = 2 + self.dice.index(5)
+        stock = self.dice.weighted({practice_words: 3, phrase_words: 3, None: 4})
+        if stock:
+            words = [self.dice.choice(stock()) for _ in range(count)]
         else:
             told = sentences(self.dice.choice(self.ideas), "plain", self.dice, 3)
             words = re.findall(r"[A-Za-z]+", told)
