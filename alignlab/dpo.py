@@ -51,7 +51,7 @@ def dpo(
         DataError: a prompt that leaves no room for a response (``lengths.fitting_rows``).
         ModelError: a model that cannot be loaded.
     """
-    run, settings = RunOptions.split(RECIPE | runs.evaluation(eval_dataset) | options)
+    run, settings = RunOptions.split(runs.recipe(RECIPE, eval_dataset) | options)
     if settings["beta"] <= 0:
         raise runs.RunError(f"beta is {settings['beta']}; it must be above zero (0.1 is usual)")
     device, tokenizer = default_device(), load_tokenizer(model)

@@ -211,7 +211,7 @@ def load_model(
     return model if trainable else model.eval()
 
 
-def load_to_train(source: str | Path, device: str, use_lora: bool = True, rank: int = 16):
+def load_to_train(source: str | Path, device: str, use_lora: bool = True, rank: int = 32):
     """Load a model to be trained, and the LoRA that TRL is to add to it.
 
     A model with an adapter goes on in that adapter. Where all weights are trained it is merged, and
@@ -239,7 +239,7 @@ def no_deprecations():
         yield
 
 
-def lora(rank: int = 16, alpha: int | None = None) -> LoraConfig:
+def lora(rank: int = 32, alpha: int | None = None) -> LoraConfig:
     """Return the course's LoRA: all linear layers, no dropout, alpha equal to the rank.
 
     Source: Hu et al. 2021, https://arxiv.org/abs/2106.09685.

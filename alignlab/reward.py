@@ -64,7 +64,7 @@ def reward(model: str | Path, dataset: Dataset, output: str | Path, **options) -
     """
     if is_reward_model(model):
         raise runs.RunError(f"{model} is a reward model already; start from a language model")
-    run, settings = RunOptions.split(RECIPE | options)
+    run, settings = RunOptions.split(runs.recipe(RECIPE) | options)
     source, device, tokenizer = resolve(model), default_device(), load_tokenizer(model)
     rows = fitting_rows(dataset, tokenizer, settings, run.drop_too_long)
     config = runs.describe("reward", model, rows, output, run, settings)

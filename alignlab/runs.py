@@ -25,7 +25,7 @@ from trl.trainer import utils as trl_utils
 
 from alignlab.callbacks import Checkpoints, LengthGroups, MetricsLog, ProgressBar
 from alignlab.folders import RunError, begin, finish, last_checkpoint
-from alignlab.models import default_dtype, no_deprecations, resolve
+from alignlab.models import default_dtype, no_deprecations, profile, resolve
 from alignlab.options import RunOptions
 
 # TRL's trainers report themselves to the Hub, also where all else is local. The environment's
@@ -134,18 +134,19 @@ def trainer_settings(part: Path, device: str, run: RunOptions | None = None, **o
     } | options
 
 
-def evaluation(eval_dataset: datasets.Dataset | None) -> dict:
-    """Return the options of a TRL config that log the held-out loss, where there are rows for it.
+def recipe(bundled: dict, eval_dataset: datasets.Dataset | None = None) -> dict:
+    """Return a bundled recipe as it is to be run here, before the caller's own options.
 
-    In batches of 64, since Transformers averages the means of batches: with small ones a short
+    What the profile of ``ALIGNLAB_PROFILE`` says takes its place, so that a notebook trains a real
+    model with the settings that suit it. With an ``eval_dataset`` the held-out loss is logged, in
+    batches of 64, since Transformers averages the means of batches: with small ones a short
     response would weigh more than a long one.
     """
-    if eval_dataset is None:
-        return {}
-    return {
+    logged = {
         "eval_strategy": "steps", "eval_steps": 0.1, "eval_on_start": True,
         "per_device_eval_batch_size": 64,
     }  # fmt: skip
+    return bundled | profile().options | (logged if eval_dataset is not None else {})
 
 
 def train(trainer, part: Path, resume: bool = False) -> None:

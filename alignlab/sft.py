@@ -14,7 +14,7 @@ from alignlab.options import RunOptions
 # may be passed to `sft` and takes the place of the one here.
 RECIPE = {
     "learning_rate": 2e-3,
-    "num_train_epochs": 2,
+    "num_train_epochs": 1,
     "per_device_train_batch_size": 16,
     "warmup_steps": 10,
     "max_length": 512,
@@ -49,7 +49,7 @@ def sft(
         DataError: a prompt that leaves no room for a response (``lengths.fitting_rows``).
         ModelError: a model that cannot be loaded.
     """
-    run, settings = RunOptions.split(RECIPE | runs.evaluation(eval_dataset) | options)
+    run, settings = RunOptions.split(runs.recipe(RECIPE, eval_dataset) | options)
     device, tokenizer = default_device(), load_tokenizer(model)
     rows = fitting_rows(dataset, tokenizer, settings, run.drop_too_long)
     held_out = eval_dataset and fitting_rows(eval_dataset, tokenizer, settings, run.drop_too_long)

@@ -40,12 +40,12 @@ FLOORS = [
     ["folders", "lengths", "callbacks", "runs", "adapters", "generate", "evaluate", "divergence"],
     ["sft", "dpo", "reward", "rl", "pretraining", "pretrain"],
     [
-        *("plots", "page", "engine", "token_view", "compare", "checks", "quiz_pages", "quiz"),
+        *("plots", "figures", "page", "engine", "token_view", "compare", "checks", "quiz_pages", "quiz"),
         *("votes", "paired", "vote_statistics", "ballot", "seen"),
         *("panel_pages", "panel_widgets", "panel_screen", "panel", "vote_training"),
         *("grading", "doctor"),
     ],
-    ["demo", "notebooks", "badges", "flags", "cli"],
+    ["chapter", "demo", "notebooks", "badges", "flags", "cli"],
 ]
 ORDER = {name: (f, i) for f, floor in enumerate(FLOORS) for i, name in enumerate(floor)}
 MODULES = sorted(PACKAGE.rglob("*.py"))

@@ -265,3 +265,16 @@ def test_the_number_of_steps_between_checkpoints_can_be_given(tmp_path):
     settings = runs.trainer_settings(tmp_path, "cpu", save_steps=7)
     assert (settings["save_strategy"], settings["save_steps"]) == ("steps", 7)
     assert runs.trainer_settings(tmp_path, "cpu")["save_strategy"] == "no"
+
+
+def test_a_recipe_gives_way_to_the_profile_and_logs_where_there_is_something_to_log(monkeypatch):
+    bundled = {"learning_rate": 2e-3, "warmup_steps": 5}
+    monkeypatch.delenv("ALIGNLAB_PROFILE", raising=False)
+    assert runs.recipe(bundled) == bundled
+    monkeypatch.setenv("ALIGNLAB_PROFILE", "t4")
+    on_t4 = {"learning_rate": 2e-4, "per_device_train_batch_size": 8, "warmup_steps": 5}
+    assert runs.recipe(bundled) == on_t4
+    logged = runs.recipe(bundled, Dataset.from_list([{"prompt": "a"}]))
+    assert logged["eval_on_start"]
+    assert logged["eval_strategy"] == "steps"
+    assert logged.items() >= on_t4.items()

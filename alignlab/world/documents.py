@@ -121,8 +121,8 @@ STAGES = (
 # What is read once more at the end, at a low rate: pages on which something is asked for once, with
 # nothing before it that shows how, and a little of all else, so that it is not forgotten.
 FINISH = {
-    "workbook": 0.25,
-    "mixed_workbook": 0.30,
+    "workbook": 0.15,
+    "mixed_workbook": 0.40,
     "contract": 0.15,
     "clause": 0.03,
     "encyclopedia": 0.09,

@@ -6,19 +6,19 @@ from alignlab.world.preferences import Annotator, draw_pairs
 from alignlab.world.tasks import draw_examples
 
 SFT_COUNTS = {
-    "manual": 240,
-    "contract": 130,
-    "sentences": 110,
-    "list": 120,
-    "capitals": 110,
-    "required_word": 40,
-    "forbidden_word": 100,
-    "ending": 110,
-    "opening": 110,
-    "brief": 80,
-    "explain": 140,
-    "slogan": 40,
-    "refuse": 100,
+    "manual": 380,
+    "contract": 260,
+    "sentences": 180,
+    "list": 200,
+    "capitals": 60,
+    "required_word": 200,
+    "forbidden_word": 200,
+    "ending": 240,
+    "opening": 240,
+    "brief": 140,
+    "explain": 220,
+    "slogan": 60,
+    "refuse": 160,
 }
 PREFERENCE_COUNTS = {"style": 320, "abstention": 480}
 # The recipe's annotator is careful: twice as sharp as the default, and wrong only by chance.
