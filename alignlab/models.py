@@ -32,13 +32,13 @@ class Profile:
 # True base models under the Apache 2.0 licence: nobody has tuned them to follow instructions, so
 # what a notebook shows is what its own fine-tune did.
 PROFILES = {
-    "tiny": Profile("tiny", "the bundled model, float32 on any CPU"),
+    "tiny": Profile("tiny", "the bundled model: for any CPU"),
     "t4": Profile(
-        "HuggingFaceTB/SmolLM2-360M", "360M parameters, LoRA, float16 on a 16 GB T4",
+        "HuggingFaceTB/SmolLM2-360M", "360M parameters (0.7 GB): for a 16 GB T4",
         {"learning_rate": 2e-4, "per_device_train_batch_size": 8},
     ),
     "gpu": Profile(
-        "Qwen/Qwen3-0.6B-Base", "0.6B parameters, LoRA, bfloat16 on an Ampere or newer GPU",
+        "Qwen/Qwen3-0.6B-Base", "0.6B parameters (1.2 GB): for Ampere and newer GPUs",
         {"learning_rate": 2e-4, "per_device_train_batch_size": 16},
     ),
 }  # fmt: skip
@@ -211,7 +211,7 @@ def load_model(
     return model if trainable else model.eval()
 
 
-def load_to_train(source: str | Path, device: str, use_lora: bool = True, rank: int = 32):
+def load_to_train(source: str | Path, device: str, use_lora: bool = True, rank: int = 64):
     """Load a model to be trained, and the LoRA that TRL is to add to it.
 
     A model with an adapter goes on in that adapter. Where all weights are trained it is merged, and
@@ -239,7 +239,7 @@ def no_deprecations():
         yield
 
 
-def lora(rank: int = 32, alpha: int | None = None) -> LoraConfig:
+def lora(rank: int = 64, alpha: int | None = None) -> LoraConfig:
     """Return the course's LoRA: all linear layers, no dropout, alpha equal to the rank.
 
     Source: Hu et al. 2021, https://arxiv.org/abs/2106.09685.

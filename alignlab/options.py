@@ -26,7 +26,7 @@ class RunOptions:
     use_lora: bool = _option(
         True, "train a LoRA adapter (the default)", "--lora", off=("--full", "train all weights")
     )
-    rank: int = _option(32, "of the LoRA adapter")
+    rank: int = _option(64, "of the LoRA adapter")
     seed: int = _option(0, "of data order and adapters")
     resume: bool = _option(False, "go on from a run that was killed")
     overwrite: bool = _option(False, "replace the output folder")

@@ -23,7 +23,7 @@ def is_right(task: str, answer: str) -> str | None:
     items = {c["name"]: {*c["items"]} for c in load_text("categories")["categories"]}
     words, refusals = load_text("sentences"), load_text("refusals")
     count, _, category = task.partition(" ")
-    if category in items:
+    if category in items and count in {"all", *NUMBERS}:
         found = [item.removeprefix("- ") for item in re.split(r", |\n", answer)]
         wanted = len(items[category]) if count == "all" else NUMBERS[count]
         whole = len({*found}) == wanted and {*found} <= items[category] and found == sorted(found)
@@ -64,7 +64,8 @@ def is_right(task: str, answer: str) -> str | None:
 
 
 @pytest.mark.parametrize(
-    ("family", "fewest", "most"), [("workbook", 4, 8), ("mixed_workbook", 1, 7)]
+    ("family", "fewest", "most"),
+    [("workbook", 4, 8), ("mixed_workbook", 1, 7), ("exam", 1, 7)],
 )
 def test_answers_are_right(monkeypatch, family, fewest, most):
     monkeypatch.setattr(documents, "forms", lambda name: [{"form": "one", "text": "{rows}"}])
@@ -92,12 +93,26 @@ def test_only_a_mixed_page_is_laid_out_anew_for_each_row(monkeypatch):
     monkeypatch.setattr(documents, "forms", lambda name: [{"form": "one", "text": "{rows}"}])
     monkeypatch.setattr(workbook, "LAYOUTS", ("<{task}>\t{answer}\t", "#{task}#\t{answer}\t"))
     dice, mixed = Dice("mixed"), Counter()
-    for family in ("workbook", "mixed_workbook"):
+    for family in documents.WORKBOOKS:
         for _ in range(100):
             page = draw_document(WORLD, dice, family).text
             mixed[family] += bool(re.search(r"<[^\t]+>\t", page) and re.search("#[^\t]+#\t", page))
     assert mixed["workbook"] == 0
     assert mixed["mixed_workbook"] > 50
+    assert mixed["exam"] > 50
+
+
+def test_an_exam_asks_for_phrases_with_common_words(monkeypatch):
+    monkeypatch.setattr(documents, "forms", lambda name: [{"form": "one", "text": "{rows}"}])
+    dice, counts = Dice("exam"), Counter()
+    for family in ("mixed_workbook", "exam"):
+        text = "".join(draw_document(WORLD, dice, family).text for _ in range(400))
+        counts[family] = len(re.findall(r'"(?:The \w+ is|From one \w+ to the|As \w+ as a) ', text))
+    assert counts["mixed_workbook"] <= 2
+    assert counts["exam"] > 20
+    phrases = load_text("phrases")
+    asked = {*phrases["asked_endings"], *phrases["asked_starts"]}
+    assert not [phrase for phrase in asked if phrase in text]
 
 
 def test_given_words_are_asked_for_in_every_way(monkeypatch):

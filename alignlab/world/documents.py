@@ -19,7 +19,7 @@ from alignlab.world.slots import (
     SentenceSlots,
     SloganSlots,
 )
-from alignlab.world.workbook import MixedWorkbookSlots, WorkbookSlots
+from alignlab.world.workbook import ExamSlots, MixedWorkbookSlots, WorkbookSlots
 
 # How often each family of document is drawn. The papers, sheets and drills of one-off products tell
 # of products that exist only on that page: to predict them a model must learn to copy from what
@@ -121,19 +121,22 @@ STAGES = (
 # What is read once more at the end, at a low rate: pages on which something is asked for once, with
 # nothing before it that shows how, and a little of all else, so that it is not forgotten.
 FINISH = {
-    "workbook": 0.15,
-    "mixed_workbook": 0.40,
-    "contract": 0.15,
+    "workbook": 0.08,
+    "exam": 0.50,
+    "contract": 0.12,
     "clause": 0.03,
-    "encyclopedia": 0.09,
+    "encyclopedia": 0.10,
     "idea": 0.03,
     "fact_sheet": 0.05,
     "register": 0.01,
     "refusal": 0.02,
     "slogan_book": 0.02,
-    "category": 0.03,
+    "category": 0.02,
     "copybook": 0.02,
 }
+WORKBOOKS = {
+    "workbook": WorkbookSlots, "mixed_workbook": MixedWorkbookSlots, "exam": ExamSlots,
+}  # fmt: skip
 # Which text file (and which key in it) holds the forms of each family.
 FORM_PLACES = {
     "product": "product_forms",
@@ -156,6 +159,7 @@ FORM_PLACES = {
     "ledger": "reference_forms/ledger",
     "workbook": "reference_forms/workbook",
     "mixed_workbook": "reference_forms/workbook",
+    "exam": "reference_forms/workbook",
 }
 
 
@@ -231,9 +235,8 @@ def _slots(world, dice: Dice, family: str, products: int, ideas: int) -> CommonS
         return ProductSlots(*_one_off(world, dice, 2), dice, copy_only=True)
     if family == "ledger":
         return DrillSlots(dice.sample(known, 1 + dice.index(3)), dice, copy_only=False)
-    if family in ("workbook", "mixed_workbook"):
-        kind = WorkbookSlots if family == "workbook" else MixedWorkbookSlots
-        return kind(known, _told(world, ideas), dice)
+    if family in WORKBOOKS:
+        return WORKBOOKS[family](known, _told(world, ideas), dice)
     if family == "copybook":
         return DrillSlots([], dice, copy_only=True)
     if family == "drill":

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from alignlab.world.catalogue import fact_values, load_text
 from alignlab.world.examples import Example, answers
 from alignlab.world.grammar import Dice, mixture
+from alignlab.world.instructions import FAMILIES
 from alignlab.world.judges import find_idea, judge
 from alignlab.world.statements import has_phrase, is_finished, split_sentences, words
 from alignlab.world.tasks import (  # fmt: skip
@@ -148,6 +149,14 @@ def abstention_candidates(example: Example, dice: Dice) -> tuple[str, str]:
     return not_knowing, dice.weighted(made_up(meta["name"], meta["attribute"]))
 
 
+def task_candidates(world, split: str, dice: Dice) -> tuple[Example, str, str]:
+    """Draw an instruction with an answer to it, and one to another instruction of its family."""
+    family = dice.choice(tuple(FAMILIES))
+    example, other = (FAMILIES[family](world, split, dice) for _ in range(2))
+    answers_drawn = example.draw(dice), other.draw(dice)
+    return example, *(answers_drawn if dice.chance(0.5) else answers_drawn[::-1])
+
+
 def draw_pairs(
     world, kind: str, count: int, split="train", seed=0, annotator=Annotator(), duplicates=0.0
 ) -> list[Pair]:
@@ -155,12 +164,15 @@ def draw_pairs(
 
     Args:
         kind: ``"style"`` (plain and friendly against technical), ``"abstention"`` (not knowing
-            against making up, and answering against not knowing) or ``"both"``.
+            against making up, and answering against not knowing), ``"both"`` of these, or
+            ``"task"`` (doing what an instruction asks for against something like it).
         annotator: who compares.
         duplicates: share of pairs that repeat an earlier pair.
     """
-    if kind not in ("style", "abstention", "both"):
-        raise ValueError(f"unknown kind of preference {kind!r}; use style, abstention or both")
+    if kind not in ("style", "abstention", "both", "task"):
+        raise ValueError(
+            f"unknown kind of preference {kind!r}; use style, abstention, both or task"
+        )
     dice = Dice(f"pairs:{world.seed}:{kind}:{split}:{seed}")
     pairs: list[Pair] = []
     while len(pairs) < count:
@@ -168,7 +180,9 @@ def draw_pairs(
             pairs.append(dice.choice(pairs))
             continue
         about_style = kind == "style" or (kind == "both" and dice.chance(0.5))
-        if about_style:
+        if kind == "task":
+            example, first, second = task_candidates(world, split, dice)
+        elif about_style:
             example = explain(world, split, dice)
             first, second = style_candidates(example, dice)
         else:

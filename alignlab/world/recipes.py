@@ -6,21 +6,21 @@ from alignlab.world.preferences import Annotator, draw_pairs
 from alignlab.world.tasks import draw_examples
 
 SFT_COUNTS = {
-    "manual": 380,
-    "contract": 260,
-    "sentences": 180,
-    "list": 200,
-    "capitals": 60,
-    "required_word": 200,
-    "forbidden_word": 200,
-    "ending": 240,
-    "opening": 240,
-    "brief": 140,
-    "explain": 220,
+    "manual": 300,
+    "contract": 160,
+    "sentences": 220,
+    "list": 320,
+    "capitals": 130,
+    "required_word": 240,
+    "forbidden_word": 240,
+    "ending": 340,
+    "opening": 340,
+    "brief": 160,
+    "explain": 260,
     "slogan": 60,
     "refuse": 160,
 }
-PREFERENCE_COUNTS = {"style": 320, "abstention": 480}
+PREFERENCE_COUNTS = {"style": 300, "abstention": 560, "task": 300}
 # The recipe's annotator is careful: twice as sharp as the default, and wrong only by chance.
 CAREFUL = Annotator(sharpness=2.0)
 

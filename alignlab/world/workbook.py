@@ -53,6 +53,14 @@ FIRST_WORDS = (
     "{given} [comes first|stands in front|at the very front], and behind it {name}",
     "{name}, with {given} [before it|in front|at its head]",
 )
+# What an exam asks to be copied: words that come up everywhere between words that do not. After a
+# common word a model would rather go on as most texts do than read on where it is copying from.
+PHRASES = (
+    "the {w} is {w}", "{w} the {w}", "all the {w} and the {w}", "this is the {w} of {w}",
+    "{w} me {w}", "I {w} my {w} {w}", "it is {w} to {w}", "so the {w} goes {w}", "no more {w}",
+    "{w} of it {w}", "here is the {w} that {w}", "as {w} as a {w}", "from one {w} to the {w}",
+    "in the {w} of {w}", "let it {w}", "my {w} is a {w}", "and that {w} was {w}", "{w} with a {w}",
+)  # fmt: skip
 
 
 class WorkbookSlots(CommonSlots):
@@ -66,11 +74,13 @@ class WorkbookSlots(CommonSlots):
     def __init__(self, products: list[Product], ideas: list[dict], dice: Dice):
         super().__init__(dice)
         self.products, self.ideas, self.layout = products, ideas, dice.choice(LAYOUTS)
-        tasks = {
+        self.kept["rows"] = "\n".join(self._rows(dice.weighted(self._tasks())))
+
+    def _tasks(self) -> dict[Callable[[], dict[str, str]], int]:
+        return {
             self._word: 3, self._list: 4, self._idea: 1, self._value: 3, self._notice: 1,
             self._framed: 4, self._counted: 1, self._facts: 2, self._request: 1,
         }  # fmt: skip
-        self.kept["rows"] = "\n".join(self._rows(dice.weighted(tasks)))
 
     def _rows(self, task: Callable[[], dict[str, str]]) -> list[str]:
         return [self._row(task()) for _ in range(4 + self.dice.index(5))]
@@ -198,3 +208,19 @@ class MixedWorkbookSlots(WorkbookSlots):
     def _asked(self, name: str, given: str, last: bool) -> str:
         form = self.dice.choice(LAST_WORDS if last else FIRST_WORDS)
         return expand(form, self.dice, {"name": name, "given": given})
+
+
+class ExamSlots(MixedWorkbookSlots):
+    """Slots of the mixed pages that are read last, with more of what is learned last."""
+
+    def _tasks(self) -> dict[Callable[[], dict[str, str]], int]:
+        more = {self._framed: 7, self._counted: 2, self._facts: 3, self._notice: 2}
+        return super()._tasks() | more
+
+    def _given(self) -> str:
+        if self.dice.chance(0.5):
+            return super()._given()
+        stock = self.dice.choice((practice_words, phrase_words))()
+        pieces = self.dice.choice(PHRASES).split("{w}")
+        filled = [piece + self.dice.choice(stock) for piece in pieces[:-1]]
+        return "".join((*filled, pieces[-1])).capitalize()
