@@ -10,7 +10,7 @@ PYTHON ?= python3 python3.14 python3.13 python3.12 python3.11
 # torch has wheels for these, and without ensurepip (Debian's python3-venv) there is no venv.
 SUITABLE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
 
-.PHONY: help demo test test-portability lint lab notebooks badges bench pretrain
+.PHONY: help demo test test-portability lint lab notebooks badges bench bench-gpu pretrain
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -41,6 +41,9 @@ badges: $(READY)  ## make REPO=owner/name: let the links to Colab name your copy
 
 bench: $(READY)  ## measure speed as ratios: a table, bench.work/bench.json and a plot
 	$(BIN)/python -m tests.benchmarks --json bench.work/bench.json --plots bench.work
+
+bench-gpu: $(READY)  ## measure speed and memory on one GPU in eight minutes: tests/benchmarks/gpu.json, .png
+	$(BIN)/python -m tests.benchmarks.gpu --json tests/benchmarks/gpu.json --plot tests/benchmarks/gpu.png
 
 pretrain: $(READY)  ## rebuild the bundled base model in pretrain.work/model (hours on two cores)
 	$(BIN)/alignlab pretrain --output pretrain.work/model

@@ -42,6 +42,14 @@ def _train(args, extra: list[str]) -> None:
         print(f"wrote {folder}")
 
 
+def _sweep(args, extra: list[str]) -> None:
+    from alignlab.sweep import sweep, table
+
+    given = {"--model": args.model, "--data": args.data}
+    words = [word for flag, value in given.items() if value for word in (flag, value)]
+    print(table(sweep(words + extra, args.betas, args.seeds, args.output)))
+
+
 def _eval(args) -> None:
     from alignlab.evaluate import evaluate, format_scores
     from alignlab.models import load_model, load_tokenizer
@@ -150,11 +158,13 @@ def _doctor(args) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Run one verb; errors that a user can mend end in one line, without a traceback."""
     args, extra = build_parser().parse_known_args(argv)
-    if extra and args.verb not in TRAINING:
+    if extra and args.verb not in (*TRAINING, "sweep"):
         build_parser().error(f"unknown arguments: {' '.join(extra)}")
     try:
         if args.verb in TRAINING:
             _train(args, extra)
+        elif args.verb == "sweep":
+            _sweep(args, extra)
         else:
             globals()[f"_{args.verb}"](args)
     except (ValueError, FileNotFoundError, OSError) as error:

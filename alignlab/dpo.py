@@ -7,16 +7,22 @@ from trl import DPOConfig, DPOTrainer
 
 from alignlab import runs
 from alignlab.lengths import fitting_rows
+from alignlab.memory import fitted
 from alignlab.models import default_device, load_model, load_to_train, load_tokenizer, merged
 from alignlab.options import RunOptions
 
-# The bundled recipe; any option of TRL's DPOConfig may take the place of the one here.
+# The bundled recipe; any option of TRL's DPOConfig may take the place of the one here. What is
+# chosen may be far from what the SFT model says, as an admission of not knowing is. DPO alone then
+# lowers the rejected response and lets the probability go elsewhere; the likelihood of the chosen
+# one, added to the loss, brings it up (Pang et al. 2024, https://arxiv.org/abs/2404.19733).
 RECIPE = {
-    "learning_rate": 3e-4,
+    "learning_rate": 3.5e-4,
+    "loss_type": ["sigmoid", "sft"],
+    "loss_weights": [1.0, 1.0],
     "num_train_epochs": 1,
     "per_device_train_batch_size": 16,
     "warmup_steps": 5,
-    "beta": 0.1,
+    "beta": 0.5,
     "max_length": 512,
 }
 
@@ -52,9 +58,12 @@ def dpo(
         ModelError: a model that cannot be loaded.
     """
     run, settings = RunOptions.split(runs.recipe(RECIPE, eval_dataset) | options)
+    if "loss_type" in options and "loss_weights" not in options:
+        del settings["loss_weights"]  # the recipe's belong to its own loss_type
     if settings["beta"] <= 0:
         raise runs.RunError(f"beta is {settings['beta']}; it must be above zero (0.1 is usual)")
     device, tokenizer = default_device(), load_tokenizer(model)
+    settings = fitted(settings, model, responses=2, use_lora=run.use_lora)
     rows = fitting_rows(dataset, tokenizer, settings, run.drop_too_long)
     held_out = eval_dataset and fitting_rows(eval_dataset, tokenizer, settings, run.drop_too_long)
     config = runs.describe("dpo", model, rows, output, run, settings)

@@ -20,6 +20,8 @@ EXAMPLES = {
     "sft": "alignlab sft --model tiny --data world:sft --output runs/sft",
     "dpo": "alignlab dpo --model runs/sft --data world:preferences --output runs/dpo --beta 0.1",
     "reward": "alignlab reward --model tiny --data world:style --output runs/reward",
+    "sweep": "alignlab sweep --betas 0.05 0.1 0.5 --seeds 0 1 2 --model runs/sft "
+    "--data world:preferences --output runs/sweep",
     "generate": "alignlab generate --model runs/sft --prompts prompts.txt --output out.jsonl",
     "eval": "alignlab eval --model runs/dpo --reference runs/sft --json scores.json",
     "compare": "alignlab compare tiny runs/sft runs/dpo --prompts prompts.txt --html page.html",
@@ -32,7 +34,10 @@ DATA_HELP = (
     "world:TASK (world:sft, world:manual, ...), a file (json, jsonl, csv, parquet, also .gz) "
     "or a Hub id"
 )
+SWEEP_HELP = """Align by DPO for every beta with every seed, over all visible devices.
 
+Each run is a process of its own; on a CPU one follows another. Any other option of `alignlab dpo`
+can be given. The same command goes on after an interruption."""
 GRADE_HELP = """Grade students' notebooks: points and a message for each exercise.
 
 Every notebook runs in a sandbox of its own, with limits on time and memory. Its checks come from
@@ -99,6 +104,12 @@ def build_parser() -> argparse.ArgumentParser:
         _training_flags(verb(name, text))
     verbs.choices["dpo"].add_argument("--beta", type=float, help="strength of the KL leash")
     verbs.choices["dpo"].add_argument("--loss-type", help="sigmoid, ipo, hinge, robust, ...")
+    sweep = verb("sweep", SWEEP_HELP)
+    sweep.add_argument("--model", help=MODEL_HELP)
+    sweep.add_argument("--data", required=True, help=DATA_HELP)
+    sweep.add_argument("--betas", type=float, nargs="+", required=True, metavar="BETA")
+    sweep.add_argument("--seeds", type=int, nargs="+", default=[0], metavar="SEED")
+    sweep.add_argument("--output", type=Path, required=True, help="the folder for all runs")
     _asking_flags(verb)
     votes = verb("votes", "Win rates of a vote log, and its export as preference data.")
     votes.add_argument("log", type=Path, metavar="FILE", help="the vote log, JSONL")

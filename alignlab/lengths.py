@@ -1,8 +1,9 @@
-"""Rows that a trainer can learn from: those whose prompt leaves room for a response."""
+"""Lengths in tokens: which rows leave room for a response, and how long those are that train."""
 
 import os
 
 from datasets import Dataset
+from pyarrow.compute import list_value_length
 
 from alignlab.files import DataError
 from alignlab.folders import RunError
@@ -46,3 +47,16 @@ def fitting_rows(dataset: Dataset, tokenizer, settings: dict, drop: bool = False
         shown = ", ".join(str(row + 1) for row in long[:8]) + ", ..." * (len(long) > 8)
         print(f"{source}: dropped {many}, whose prompts have {limit} tokens or more: {shown}")
     return dataset.select([row for row, length in enumerate(lengths) if length < limit])
+
+
+def token_lengths(dataset: Dataset) -> list[int]:
+    """Return the tokens of each row that a trainer has prepared; [] if they are not to be known.
+
+    Of two responses the longer counts.
+    """
+    names = ("input_ids", "prompt_ids", "chosen_ids", "rejected_ids")
+    table = dataset.select_columns([n for n in names if n in dataset.column_names])
+    table = table.with_format("arrow")[:]
+    counts = {name: list_value_length(table[name]).to_pylist() for name in table.column_names}
+    prompts = counts.pop("prompt_ids", [0] * len(table))
+    return [prompt + max(row) for prompt, *row in zip(prompts, *counts.values())] if counts else []

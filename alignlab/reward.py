@@ -15,6 +15,7 @@ from trl.trainer.reward_trainer import suppress_seqcls_warning
 from alignlab import runs
 from alignlab.evaluate import Score, wilson
 from alignlab.lengths import fitting_rows
+from alignlab.memory import fitted
 from alignlab.models import (
     ModelError,
     Source,
@@ -66,6 +67,7 @@ def reward(model: str | Path, dataset: Dataset, output: str | Path, **options) -
         raise runs.RunError(f"{model} is a reward model already; start from a language model")
     run, settings = RunOptions.split(runs.recipe(RECIPE) | options)
     source, device, tokenizer = resolve(model), default_device(), load_tokenizer(model)
+    settings = fitted(settings, model, responses=2, use_lora=run.use_lora)
     rows = fitting_rows(dataset, tokenizer, settings, run.drop_too_long)
     config = runs.describe("reward", model, rows, output, run, settings)
     config["dropped"] = len(dataset) - len(rows)

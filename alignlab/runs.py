@@ -10,6 +10,7 @@ import json
 import math
 import os
 import shutil
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +18,6 @@ import datasets
 import torch
 import transformers
 from peft import PeftModel
-from pyarrow.compute import list_value_length
 from safetensors import SafetensorError
 from transformers import PrinterCallback, ProgressCallback, set_seed
 from transformers.utils import hub
@@ -25,6 +25,8 @@ from trl.trainer import utils as trl_utils
 
 from alignlab.callbacks import Checkpoints, LengthGroups, MetricsLog, ProgressBar
 from alignlab.folders import RunError, begin, finish, last_checkpoint
+from alignlab.lengths import token_lengths
+from alignlab.memory import is_out_of_memory, what_to_lower
 from alignlab.models import default_dtype, no_deprecations, profile, resolve
 from alignlab.options import RunOptions
 
@@ -80,7 +82,8 @@ def writing(output: str | Path, config: dict, run: RunOptions) -> Iterator[Path]
     quiet. A block that fails leaves no run, and of the ``.part`` folder only what can be resumed.
 
     Raises:
-        RunError: as ``begin`` does, or the run cannot be written (a full disk).
+        RunError: as ``begin`` does, or the run cannot be written (a full disk), or does not fit
+            into memory (says what to lower).
     """
     part = begin(output, config, run.resume, run.overwrite)
     try:
@@ -93,9 +96,13 @@ def writing(output: str | Path, config: dict, run: RunOptions) -> Iterator[Path]
         if not resumable:
             shutil.rmtree(part, ignore_errors=True)
         # torch reports a full disk as a RuntimeError of its zip writer.
+        hint = "; make room and resume (--resume)" if resumable else ""
         if isinstance(error, OSError | SafetensorError) or "PytorchStreamWriter" in str(error):
-            hint = "; make room and resume (--resume)" if resumable else ""
             raise RunError(f"{output} cannot be written: {error}{hint}") from error
+        if is_out_of_memory(error):
+            # A notebook keeps the error, and with it would keep all that the failed step held.
+            traceback.clear_frames(error.__traceback__)
+            raise RunError(f"{output}: out of memory; {what_to_lower(config)}{hint}") from error
         raise
 
 
@@ -165,12 +172,17 @@ def train(trainer, part: Path, resume: bool = False) -> None:
     if not args.disable_tqdm:
         trainer.add_callback(ProgressBar(trainer._name))
     size = args.train_batch_size * args.world_size * args.gradient_accumulation_steps
-    lengths = _lengths(trainer.train_dataset)
+    lengths = token_lengths(trainer.train_dataset)
     groups = None
     if args.train_sampling_strategy == "group_by_length" and lengths:
         groups = LengthGroups(lengths, size, args.seed, lambda: trainer.state.epoch or 0)
         trainer._get_train_sampler = lambda dataset=None: groups
     trainer.floating_point_ops = lambda inputs: 0  # an estimate that nobody reads, and slow
+    if args.fp16 and not trainer.is_deepspeed_enabled:
+        # Gradients in float16 cannot be unscaled. Adapters are in float32 already, but where the
+        # base is quantised: those TRL makes bfloat16.
+        for weight in filter(lambda weight: weight.requires_grad, trainer.model.parameters()):
+            weight.data = weight.data.float()
     try:
         with _labelled_positions_only():
             trainer.train(resume_from_checkpoint=last_checkpoint(part) if resume else None)
@@ -198,16 +210,6 @@ def _labelled_positions_only() -> Iterator[None]:
         yield
     finally:
         trl_utils._use_triton = decide
-
-
-def _lengths(dataset: datasets.Dataset) -> list[int]:
-    """Return the tokens of each row, of the longer response where there are two; [] if unknown."""
-    names = ("input_ids", "prompt_ids", "chosen_ids", "rejected_ids")
-    table = dataset.select_columns([n for n in names if n in dataset.column_names])
-    table = table.with_format("arrow")[:]
-    counts = {name: list_value_length(table[name]).to_pylist() for name in table.column_names}
-    prompts = counts.pop("prompt_ids", [0] * len(table))
-    return [prompt + max(row) for prompt, *row in zip(prompts, *counts.values())] if counts else []
 
 
 def save(trainer, part: Path) -> None:

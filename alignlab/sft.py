@@ -7,13 +7,14 @@ from trl import SFTConfig, SFTTrainer
 
 from alignlab import runs
 from alignlab.lengths import fitting_rows
+from alignlab.memory import fitted
 from alignlab.models import default_device, load_to_train, load_tokenizer
 from alignlab.options import RunOptions
 
 # The bundled recipe: what the course's figures were made with. Any option of TRL's SFTConfig
 # may be passed to `sft` and takes the place of the one here.
 RECIPE = {
-    "learning_rate": 2e-3,
+    "learning_rate": 1.5e-3,
     "num_train_epochs": 1,
     "per_device_train_batch_size": 16,
     "warmup_steps": 10,
@@ -51,6 +52,7 @@ def sft(
     """
     run, settings = RunOptions.split(runs.recipe(RECIPE, eval_dataset) | options)
     device, tokenizer = default_device(), load_tokenizer(model)
+    settings = fitted(settings, model, use_lora=run.use_lora)
     rows = fitting_rows(dataset, tokenizer, settings, run.drop_too_long)
     held_out = eval_dataset and fitting_rows(eval_dataset, tokenizer, settings, run.drop_too_long)
     config = runs.describe("sft", model, rows, output, run, settings)

@@ -120,7 +120,8 @@ def trained(request, data, tmp_path_factory):
     command("sft", "--model", base, "--data", data / "demonstrations.jsonl", "--output",
             folder / "sft", kind, "--max-steps", 80, "--learning-rate", 0.01, *SMALL)  # fmt: skip
     command("dpo", "--model", folder / "sft", "--data", pairs, "--output", folder / "dpo",
-            "--max-steps", 24, "--learning-rate", 0.003, *SMALL)  # fmt: skip
+            "--max-steps", 24, "--learning-rate", 0.003, "--loss-type", "sigmoid",
+            "--beta", 0.1, *SMALL)  # fmt: skip
     command("reward", "--model", base, "--data", pairs, "--output", folder / "reward", kind,
             "--max-steps", 48, "--learning-rate", 0.01, *SMALL)  # fmt: skip
     return SimpleNamespace(family=request.param, folder=folder, base=base)

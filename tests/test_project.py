@@ -27,6 +27,7 @@ BUILD = ("Makefile", "pyproject.toml", "constraints.txt", "environment.yml", ".c
 # What Colab's image of August 2026 has installed; TRL it has not. Its transformers takes tokenizers
 # from 0.22 to 0.23.0, so a higher bound of ours would replace both.
 COLAB = {
+    "ipython": "7.34.0",
     "ipywidgets": "7.7.1",
     "tokenizers": "0.22.2",
     "torch": "2.11.0+cu128",
@@ -36,16 +37,17 @@ COLAB = {
 # A module imports from lower floors, or on its own floor from those to its left.
 FLOORS = [
     ["world", "losses", "claims", "schema", "concepts", "questions", "scoring"],
-    ["whole", "corpus", "initial", "options", "files", "formats", "data", "models"],
+    ["whole", "corpus", "initial", "options", "files", "formats", "data", "models", "memory"],
     ["folders", "lengths", "callbacks", "runs", "adapters", "generate", "evaluate", "divergence"],
     ["sft", "dpo", "reward", "rl", "pretraining", "pretrain"],
     [
-        *("plots", "figures", "page", "engine", "token_view", "compare", "checks", "quiz_pages", "quiz"),
+        *("plots", "figures", "page", "engine", "token_view", "compare", "checks"),
+        *("quiz_pages", "quiz"),
         *("votes", "paired", "vote_statistics", "ballot", "seen"),
         *("panel_pages", "panel_widgets", "panel_screen", "panel", "vote_training"),
         *("grading", "doctor"),
     ],
-    ["chapter", "demo", "notebooks", "badges", "flags", "cli"],
+    ["chapter", "demo", "notebooks", "badges", "sweep", "flags", "cli"],
 ]
 ORDER = {name: (f, i) for f, floor in enumerate(FLOORS) for i, name in enumerate(floor)}
 MODULES = sorted(PACKAGE.rglob("*.py"))

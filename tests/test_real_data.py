@@ -109,7 +109,8 @@ def parts(pairs, tokenizer):
 @pytest.fixture(scope="module")
 def dpo_run(model, parts, tmp_path_factory):
     output = tmp_path_factory.mktemp("dpo") / "run"
-    return dpo(model, parts[0], output, num_train_epochs=3, learning_rate=2e-3, **BATCHES)
+    options = {"num_train_epochs": 3, "learning_rate": 2e-3, "loss_type": "sigmoid", "beta": 0.1}
+    return dpo(model, parts[0], output, **options, **BATCHES)
 
 
 def test_dpo_starts_at_ln_2_and_its_margins_rise(dpo_run):

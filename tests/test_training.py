@@ -44,7 +44,10 @@ def pairs():
 
 @pytest.fixture(scope="module")
 def dpo_run(sft_run, pairs):
-    return dpo(sft_run, pairs, sft_run.parent / "dpo", learning_rate=1e-2, beta=0.2, **SMALL)
+    return dpo(
+        sft_run, pairs, sft_run.parent / "dpo", learning_rate=1e-2, beta=0.2, loss_type="sigmoid",
+        **SMALL,
+    )  # fmt: skip
 
 
 # --- SFT
@@ -170,9 +173,25 @@ def test_dpo_writes_one_adapter_on_the_same_base(dpo_run, sft_run, tiny):
 
 
 def test_a_full_dpo_starts_at_ln_2_too(sft_run, pairs, tmp_path):
-    run = dpo(sft_run, pairs, tmp_path / "run", use_lora=False, max_steps=2, **SMALL)
+    options = {"use_lora": False, "max_steps": 2, "loss_type": "sigmoid", **SMALL}
+    run = dpo(sft_run, pairs, tmp_path / "run", **options)
     assert rows(run)[0]["loss"] == pytest.approx(0.6931, abs=1e-4)
     assert not (run / "adapter").exists()
+
+
+def test_the_bundled_recipe_adds_the_likelihood_of_what_is_chosen(sft_run, pairs, tmp_path):
+    run = dpo(sft_run, pairs, tmp_path / "run", max_steps=1, **SMALL)
+    logps = [
+        response_logprobs(load_model(sft_run), load_tokenizer(sft_run), pairs["prompt"][i : i + 1],
+                          [pairs["chosen"][i][0]["content"]])[0]
+        for i in range(len(pairs))
+    ]  # fmt: skip
+    # One step sees eight of the pairs, so the mean lies between the extremes of all.
+    costs = [-sum(row) / len(row) for row in logps]
+    added = rows(run)[0]["loss"] - 0.6931
+    assert min(costs) < added < max(costs)
+    config = json.loads((run / "config.json").read_text())
+    assert config["loss_type"] == ["sigmoid", "sft"]
 
 
 def test_no_run_changes_the_weights_it_starts_from(tiny, sft_run, dpo_run):

@@ -131,14 +131,14 @@ class Runs:
         return self._ours(sft, self.model, self.demonstrations, "sft")
 
     def dpo(self) -> Work:
-        """Align the SFT run once over the comparisons, by the recipe."""
-        return self._ours(dpo, self.sft_run, self.comparisons, "dpo")
+        """Align the SFT run once over the comparisons, by the recipe with the loss of DPO alone."""
+        return self._ours(dpo, self.sft_run, self.comparisons, "dpo", loss_type="sigmoid")
 
-    def _ours(self, method, model: str | Path, rows: Dataset, name: str) -> Work:
+    def _ours(self, method, model: str | Path, rows: Dataset, name: str, **options) -> Work:
         with recorded() as self.record:
             method(
                 model, rows, self.folder / name,
-                num_train_epochs=1, overwrite=True, progress=False,
+                num_train_epochs=1, overwrite=True, progress=False, **options,
             )  # fmt: skip
         return self.record.work()
 
