@@ -1,7 +1,10 @@
 """chapter.py: what a chapter starts from."""
 
+import warnings
+
 import datasets
 import pytest
+import transformers
 
 from alignlab import chapter
 from alignlab.models import ModelError
@@ -10,8 +13,12 @@ from alignlab.models import ModelError
 @pytest.fixture(autouse=True)
 def bars():
     """Leave the libraries' settings to other tests as they were."""
-    yield
+    verbosity = transformers.logging.get_verbosity()
+    with warnings.catch_warnings():
+        yield
     datasets.enable_progress_bars()
+    transformers.logging.enable_progress_bar()
+    transformers.logging.set_verbosity(verbosity)
 
 
 def test_each_chapter_has_a_new_folder(monkeypatch):

@@ -1,7 +1,7 @@
-"""The chapters: that every cell can fail, that nothing in them belongs to one machine, and their form.
+"""The chapters: every cell can fail, nothing in them belongs to one machine, and they have a form.
 
-nbval runs them again (pyproject.toml). It compares nothing for a cell that was never run, is marked,
-or prints nothing, so these tests bound how many such cells there are and where.
+nbval runs them again (pyproject.toml). It compares nothing for a cell that was never run, is
+marked, or prints nothing, so these tests bound how many such cells there are and where.
 """
 
 import ast
