@@ -127,7 +127,3 @@ def test_a_chapter_has_its_parts(path):
     assert f'quiz.show(quiz.load("{number}"))' in text
     assert "show_mask" in text
     assert re.search(r"\d+ minutes", text)
-
-
-def test_there_are_chapters():
-    assert CHAPTERS
