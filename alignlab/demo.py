@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 
 from alignlab import compare, plots
 from alignlab.data import preference_dataset, sft_dataset
-from alignlab.dpo import dpo
+from alignlab.dpo import ANCHORED, dpo
 from alignlab.evaluate import evaluate, format_scores
 from alignlab.models import load_model, load_tokenizer
 from alignlab.sft import sft
@@ -36,7 +36,7 @@ def demo(out: Path, seed: int = 0) -> dict:
     )  # fmt: skip
     dpo(
         out / "sft", preference_dataset("world:preferences", seed=seed), out / "dpo", seed=seed,
-        overwrite=True, data_name="world:preferences",
+        overwrite=True, data_name="world:preferences", **ANCHORED,
     )  # fmt: skip
     sources = {"base": "tiny", "SFT": out / "sft", "SFT+DPO": out / "dpo"}
     world, tokenizer, scores = World(0), load_tokenizer("tiny"), {}

@@ -11,19 +11,24 @@ from alignlab.memory import fitted
 from alignlab.models import default_device, load_model, load_to_train, load_tokenizer, merged
 from alignlab.options import RunOptions
 
-# The bundled recipe; any option of TRL's DPOConfig may take the place of the one here. What is
-# chosen may be far from what the SFT model says, as an admission of not knowing is. DPO alone then
-# lowers the rejected response and lets the probability go elsewhere; the likelihood of the chosen
-# one, added to the loss, brings it up (Pang et al. 2024, https://arxiv.org/abs/2404.19733).
+# Any option of TRL's DPOConfig may take the place of the one here.
 RECIPE = {
-    "learning_rate": 3.5e-4,
-    "loss_type": ["sigmoid", "sft"],
-    "loss_weights": [1.0, 1.0],
+    "learning_rate": 3e-4,
     "num_train_epochs": 1,
     "per_device_train_batch_size": 16,
     "warmup_steps": 5,
-    "beta": 0.5,
+    "beta": 0.1,
     "max_length": 512,
+}
+# The bundled recipe for ``world:preferences``. What is chosen there may be far from what the SFT
+# model says, as an admission of not knowing is. DPO alone then lowers the rejected response and
+# lets the probability go elsewhere; the likelihood of the chosen one, added to the loss, brings it
+# up (Pang et al. 2024, https://arxiv.org/abs/2404.19733).
+ANCHORED = {
+    "learning_rate": 3.5e-4,
+    "loss_type": ["sigmoid", "sft"],
+    "loss_weights": [1.0, 1.0],
+    "beta": 0.5,
 }
 
 
@@ -58,8 +63,6 @@ def dpo(
         ModelError: a model that cannot be loaded.
     """
     run, settings = RunOptions.split(runs.recipe(RECIPE, eval_dataset) | options)
-    if "loss_type" in options and "loss_weights" not in options:
-        del settings["loss_weights"]  # the recipe's belong to its own loss_type
     if settings["beta"] <= 0:
         raise runs.RunError(f"beta is {settings['beta']}; it must be above zero (0.1 is usual)")
     device, tokenizer = default_device(), load_tokenizer(model)

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from alignlab.data import preference_dataset, sft_dataset
-from alignlab.dpo import dpo
+from alignlab.dpo import ANCHORED, dpo
 from alignlab.evaluate import evaluate, format_scores
 from alignlab.models import load_model, load_tokenizer
 from alignlab.sft import sft
@@ -34,7 +34,7 @@ def train(folder: Path, model: str, seed: int) -> dict[str, dict]:
     started = time.perf_counter()
     runs["SFT+DPO"] = dpo(
         runs["SFT"], preference_dataset("world:preferences", seed=seed), folder / "dpo",
-        seed=seed, progress=False,
+        seed=seed, progress=False, **ANCHORED,
     )  # fmt: skip
     seconds["SFT+DPO"] = time.perf_counter() - started
     return {name: {"run": runs[name], "seconds": seconds[name]} for name in runs}

@@ -6,7 +6,7 @@ import pytest
 from safetensors import safe_open
 
 from alignlab.data import preference_dataset, sft_dataset
-from alignlab.dpo import dpo
+from alignlab.dpo import ANCHORED, dpo
 from alignlab.evaluate import evaluate
 from alignlab.models import BUNDLED, load_model, load_tokenizer
 from alignlab.pretraining import PretrainConfig
@@ -25,8 +25,9 @@ def scores(tmp_path_factory):
     runs = {"base": "tiny"}
     runs["sft"] = sft("tiny", sft_dataset("world:sft"), folder / "sft", progress=False)
     runs["dpo"] = dpo(
-        runs["sft"], preference_dataset("world:preferences"), folder / "dpo", progress=False
-    )
+        runs["sft"], preference_dataset("world:preferences"), folder / "dpo", progress=False,
+        **ANCHORED,
+    )  # fmt: skip
     tokenizer, world = load_tokenizer("tiny"), World(0)
     reference = load_model(runs["sft"])
     return {
@@ -45,7 +46,10 @@ SHORT = {
     ("base", "contract"): "9 in 100 summaries are right without any SFT",
     ("dpo", "unknown_made_up"): "a value is still made up for about three in ten",
     ("dpo", "instructions"): "lists and notices are lost",
-    ("dpo", "win_rate"): "held-out ideas asked for by name in new wordings come out wrong in a fifth",
+    (
+        "dpo",
+        "win_rate",
+    ): "held-out ideas in new wordings come out wrong in a fifth",
 }
 
 
@@ -54,7 +58,9 @@ def known_to_fall_short(request):
     """Expect a row of the table to fail where it is known to."""
     row = getattr(getattr(request.node, "callspec", None), "params", {})
     if reason := SHORT.get((row.get("stage"), row.get("measure"))):
-        far = row["stage"] == "base" or row["measure"] == "win_rate"  # nearer ones may be met elsewhere
+        far = (
+            row["stage"] == "base" or row["measure"] == "win_rate"
+        )  # nearer ones may be met elsewhere
         request.applymarker(pytest.mark.xfail(reason=reason, strict=far))
 
 

@@ -12,7 +12,7 @@ from tiny_model import first_epoch, sft_lengths
 from tiny_model import metrics as rows
 
 from alignlab.divergence import response_logprobs
-from alignlab.dpo import dpo
+from alignlab.dpo import ANCHORED, dpo
 from alignlab.models import load_model, load_tokenizer, resolve
 from alignlab.runs import last_checkpoint
 from alignlab.sft import sft
@@ -180,7 +180,7 @@ def test_a_full_dpo_starts_at_ln_2_too(sft_run, pairs, tmp_path):
 
 
 def test_the_bundled_recipe_adds_the_likelihood_of_what_is_chosen(sft_run, pairs, tmp_path):
-    run = dpo(sft_run, pairs, tmp_path / "run", max_steps=1, **SMALL)
+    run = dpo(sft_run, pairs, tmp_path / "run", max_steps=1, **SMALL, **ANCHORED)
     logps = [
         response_logprobs(load_model(sft_run), load_tokenizer(sft_run), pairs["prompt"][i : i + 1],
                           [pairs["chosen"][i][0]["content"]])[0]
