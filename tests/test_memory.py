@@ -127,7 +127,7 @@ def test_doctor_says_what_a_t4_does_and_why(gpu_of):
     assert "HuggingFaceTB/SmolLM2-360M" in line
     assert "Apache 2.0" in line
     assert "float16 (compute capability 7.5 only emulates bfloat16" in line
-    assert "LoRA of rank 32" in line
+    assert "LoRA of rank 64" in line
     assert "SFT 8 of 8, DPO 4 of 8 (estimated for 14.7 GiB, 512 tokens)" in line
 
 
