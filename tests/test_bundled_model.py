@@ -39,8 +39,8 @@ def scores(tmp_path_factory):
     }  # fmt: skip
 
 
-# Targets that this model does not reach; the model card has the figures. A strict xfail fails as
-# soon as one is reached, so that none stays here for longer than it has to.
+# Targets that this model does not reach; the model card has the figures. Where it is far from one
+# the xfail is strict: the test fails as soon as the target is reached, so that the row leaves here.
 SHORT = {
     ("base", "known_fact"): "behind a question it answers one in six",
     ("base", "contract"): "9 in 100 summaries are right without any SFT",

@@ -9,6 +9,10 @@
 # ---
 
 # %% [markdown]
+# **Draft: this notebook has never been run whole.** Results that its text and its summary state are
+# expectations, and the thresholds of its claims are guesses, until it has been.
+
+# %% [markdown]
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/alignlab/blob/main/chapters/05_reward_models_and_rlhf.ipynb)
 #
 # # 5 What does the path that DPO avoids look like, and cost?

@@ -9,6 +9,10 @@
 # ---
 
 # %% [markdown]
+# **Draft: this notebook has never been run whole.** Results that its text and its summary state are
+# expectations, and the thresholds of its claims are guesses, until it has been.
+
+# %% [markdown]
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/alignlab/blob/main/chapters/07_combined_alignment.ipynb)
 #
 # # 7 Why SFT then DPO, and how do we build preference data we can trust?
