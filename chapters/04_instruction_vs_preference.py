@@ -671,8 +671,7 @@ claims.claim("correct falls by less than 0.3", cost < 0.3, mean["correct"])
 # probable. They do not say that this way is to become rarer, and a comparison says just that.
 # Nobody wrote a new text for it. That is the motive of *preference tuning*: some qualities are
 # hard to write to order and easy to see (Stiennon et al., 2020). How much of it shows in the
-# answers after 30 steps, the bars on the right say; chapter 7 goes on from here with more
-# comparisons.
+# answers after 30 steps, the bars on the right say.
 #
 # Would demonstrations in the friendly style have done it as well? Try it: the chosen responses of
 # the pairs, as rows of `chat`, are such demonstrations. With real customers somebody would have
@@ -766,8 +765,8 @@ right.set(title="wanted", ylim=(0, 12))
 plt.show()
 
 # %% [markdown]
-# *How to read it*: on the left the loss on held-out answers that staff wrote, before the round
-# and after it; lower is better. On the right the mean true reward of the model's answers before
+# *How to read it*: on the left the loss on held-out answers that staff wrote, before the round,
+# on the way, and after it; lower is better. On the right the mean true reward of the model's answers before
 # and after; 12 is the most that there is.
 
 # %%
@@ -921,8 +920,8 @@ for name, texts in (("all drafts", drafts), ("favourites", [[text] for text in b
 # ## Side by side
 #
 # Now you. The panel shows two answers to a prompt, their models hidden, in seeded places. Vote
-# for the one that you like, then read which was which. The votes go into a file, and chapter 7
-# trains on such files.
+# for the one that you like, then read which was which. The votes go into a file, and
+# `alignlab.vote_training.vote_and_train` trains on such a file.
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -984,5 +983,6 @@ quiz.show(quiz.load("04"))
 #   over.
 # - What was optimised and what was wanted parted three times: a loss, a ranking, and a proxy.
 #
-# **Next**: [chapter 5](05_reward_models_and_rlhf.ipynb) trains a reward model and lets a language
-# model follow it, with all that this costs.
+# **Next**: chapter 5, on reward models and RLHF, is being written; its
+# [exercises](../exercises/05_reward_models_and_rlhf.ipynb) are here. Then comes
+# [DPO](06_dpo.ipynb).

@@ -1132,5 +1132,5 @@ quiz.show(quiz.load("06"))
 #   margins, and `robust` puts them right if there are enough comparisons. Labels that never
 #   disagree push without end, and IPO stops. A habit of the annotator is learned like a wish.
 #
-# **Next**: [chapter 7](07_combined_alignment.ipynb) puts SFT and DPO together, asks which of them
-# is responsible for what, and audits annotators before their choices are trained on.
+# **Next**: chapter 7, on SFT and DPO together, is being written; its
+# [exercises](../exercises/07_combined_alignment.ipynb) are here.

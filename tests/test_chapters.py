@@ -128,3 +128,11 @@ def test_a_chapter_has_its_parts(path):
     assert f'quiz.show(quiz.load("{number}"))' in text
     assert "show_mask" in text
     assert re.search(r"\bminutes\b|\bhour", text)
+
+
+@each_chapter
+def test_what_a_chapter_links_to_is_there(path):
+    text = "\n".join(cell.source for cell in read_text(path).cells)
+    targets = re.findall(r"\]\(((?:\.\./)?[\w/]+\.\w+)\)", text)
+    assert targets
+    assert [name for name in targets if not (path.parent / name).exists()] == []
