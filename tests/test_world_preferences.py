@@ -9,6 +9,7 @@ import pytest
 
 from alignlab.world import World, ideas
 from alignlab.world.grammar import Dice
+from alignlab.world.instructions import FAMILIES
 from alignlab.world.judges import abstains, find_idea, judge, makes_up
 from alignlab.world.preferences import (
     WEIGHTS,
@@ -342,3 +343,14 @@ def test_training_pairs_name_no_held_out_entity():
         assert pair.meta.get("idea") in train | {None}
     test_pairs = draw_pairs(WORLD, "abstention", 20, split="test")
     assert all(pattern.search(pair.chosen + pair.rejected) for pair in test_pairs)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_pairs_about_instructions_prefer_what_was_asked_for(seed):
+    pairs = draw_pairs(WORLD, "task", 300, seed=seed, annotator=Annotator(sharpness=2.0))
+    assert {pair.meta["judge"] for pair in pairs} == {*FAMILIES}
+    assert all(pair.chosen != pair.rejected for pair in pairs)
+    # The other answer may be right by chance: a word that was asked for, the same fact's value.
+    assert sum(pair.margin > 0 for pair in pairs) >= 290
+    right = sum(judge(pair.meta, pair.chosen) > judge(pair.meta, pair.rejected) for pair in pairs)
+    assert right >= 285

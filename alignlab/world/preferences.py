@@ -150,11 +150,13 @@ def abstention_candidates(example: Example, dice: Dice) -> tuple[str, str]:
 
 
 def task_candidates(world, split: str, dice: Dice) -> tuple[Example, str, str]:
-    """Draw an instruction with an answer to it, and one to another instruction of its family."""
-    family = dice.choice(tuple(FAMILIES))
-    example, other = (FAMILIES[family](world, split, dice) for _ in range(2))
-    answers_drawn = example.draw(dice), other.draw(dice)
-    return example, *(answers_drawn if dice.chance(0.5) else answers_drawn[::-1])
+    """Draw an instruction with an answer to it, and a different one to another of its family."""
+    make = FAMILIES[dice.choice(tuple(FAMILIES))]
+    example, other = make(world, split, dice), make(world, split, dice)
+    right, wrong = example.draw(dice), other.draw(dice)
+    while wrong == right:
+        wrong = make(world, split, dice).draw(dice)
+    return (example, right, wrong) if dice.chance(0.5) else (example, wrong, right)
 
 
 def draw_pairs(
