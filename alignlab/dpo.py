@@ -25,10 +25,10 @@ RECIPE = {
 # lets the probability go elsewhere; the likelihood of the chosen one, added to the loss, brings it
 # up (Pang et al. 2024, https://arxiv.org/abs/2404.19733).
 ANCHORED = {
-    "learning_rate": 3.5e-4,
+    "learning_rate": 1e-3,
     "loss_type": ["sigmoid", "sft"],
-    "loss_weights": [1.0, 1.0],
-    "beta": 0.5,
+    "loss_weights": [1.0, 2.5],
+    "beta": 0.3,
 }
 
 

@@ -113,3 +113,19 @@ def start_with_induction(model, seed: int = 0) -> None:
         else:
             _attend_to_equal(attention, heads, moved, generator)
             attention.o_proj.weight[:, :used] = COPY_GAIN * read.T
+
+
+@torch.no_grad()
+def open_turn(model, turn: int, boundary: int) -> None:
+    """Let the token that opens the assistant's turn begin half as the one between two documents.
+
+    No document has it, so training leaves its embedding at random: noise in the middle of a text,
+    which a base model reads over. Half a boundary, it is followed by another text, which a base
+    model begins there instead of going on with what the user wrote.
+
+    Args:
+        turn: id of the token that opens the turn; its embedding becomes the mean of both.
+        boundary: id of the token between documents.
+    """
+    embeddings = model.get_input_embeddings().weight
+    embeddings[turn] = (embeddings[turn] + embeddings[boundary]) / 2

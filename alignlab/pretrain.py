@@ -14,8 +14,8 @@ from pathlib import Path
 import torch
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from alignlab.corpus import build_tokenizer, write_stream
-from alignlab.initial import tie_softly, untie
+from alignlab.corpus import ASSISTANT, END, build_tokenizer, write_stream
+from alignlab.initial import open_turn, tie_softly, untie
 from alignlab.pretraining import PretrainConfig, Pretraining, build_model
 from alignlab.world import World
 from alignlab.world.documents import FINISH, draw_document
@@ -66,7 +66,6 @@ def _prepare(work: Path, config: PretrainConfig, world: World) -> PreTrainedToke
 def _write_model(model, folder: Path) -> None:
     """Write a trained model's 16-bit weights; the folder is there whole or not at all."""
     part = folder.with_name(folder.name + ".part")
-    untie(model)
     model.to(torch.bfloat16).save_pretrained(part)
     os.replace(part, folder)
 
@@ -104,12 +103,15 @@ def pretrain(output: str | Path, config: PretrainConfig, device: str | None = No
     if not (work / "first").exists():
         run = Pretraining(config, build_model(config), work, device)
         run.run()
+        untie(run.model)
         _write_model(run.model.cpu(), work / "first")
     run = Pretraining(finishing(config), load_first(work / "first"), work / "finish", device)
     run.run()
     facts = model_facts(work, config, run.model, run.held_out_loss(work / "held_out.bin"))
     finished = work / "finished"
     if not finished.exists():
+        untie(run.model)
+        open_turn(run.model, *tokenizer.convert_tokens_to_ids([ASSISTANT, END]))
         _write_model(run.model.cpu(), finished)
     tokenizer.save_pretrained(finished)
     (finished / "pretrain.json").write_text(json.dumps(facts, indent=1) + "\n")

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from alignlab.initial import COPYING_HEADS, start_with_induction, untie
+from alignlab.initial import COPYING_HEADS, open_turn, start_with_induction, untie
 from alignlab.pretraining import PretrainConfig, build_model
 
 CONFIG = PretrainConfig()
@@ -129,3 +129,13 @@ def test_untied_it_is_a_plain_llama_that_says_the_same():
     names = {name for name, _ in model.named_parameters()}
     assert "lm_head.weight" in names
     assert not any("parametrizations" in name for name in names)
+
+
+def test_the_token_that_opens_a_turn_becomes_half_a_boundary():
+    model = build_model(CONFIG)
+    before = model.get_input_embeddings().weight.detach().clone()
+    open_turn(model, turn=3, boundary=0)
+    after = model.get_input_embeddings().weight.detach()
+    assert torch.equal(after[3], (before[0] + before[3]) / 2)
+    others = [i for i in range(len(after)) if i != 3]
+    assert torch.equal(after[others], before[others])

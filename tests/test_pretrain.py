@@ -106,6 +106,8 @@ def test_the_second_run_goes_on_from_the_16_bit_weights_of_the_first(whole, kept
         load_file(folder / "model.safetensors")
         for folder in (tmp_path / "still.work" / "first", still)
     )
+    embeddings = first["model.embed_tokens.weight"]
+    embeddings[3] = ((embeddings[3].float() + embeddings[0].float()) / 2).bfloat16()
     assert all(torch.equal(first[name], same[name]) for name in first)
     moved = load_file(whole.with_name("whole") / "model.safetensors")
     assert not all(torch.equal(first[name], moved[name]) for name in first)

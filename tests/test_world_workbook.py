@@ -1,5 +1,6 @@
 """Workbooks: every answer is the right one to its task, however the two are laid out."""
 
+import itertools
 import re
 from collections import Counter
 
@@ -16,6 +17,24 @@ IDEAS = {key: idea for idea in WORLD.everyone("ideas") for key in (idea["name"],
 PRODUCTS = {product.name: product for product in WORLD.catalogue.known}
 NAMED = re.compile("|".join(sorted(PRODUCTS, key=len, reverse=True)))
 NUMBERS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5}
+
+
+def idea_in(task: str) -> dict:
+    """Return the idea that a task names."""
+    return IDEAS[max((key for key in IDEAS if key.lower() in task.lower()), key=len)]
+
+
+def explains(idea: dict, answer: str) -> bool:
+    """Say whether an answer is a sentence on an idea, or all of it in one of the two registers."""
+    phrases = load_text("phrases")
+    for before, after in itertools.product([*phrases["openers"], ""], [*phrases["closers"], ""]):
+        if answer.startswith(before) and answer.endswith(after):
+            told = split_sentences(answer.removeprefix(before).removesuffix(after).strip())
+            for register, counts in (("plain", (1, 3)), ("technical", (2,))):
+                texts = zip(told, idea[register])
+                if len(told) in counts and all(one in readings(text) for one, text in texts):
+                    return True
+    return False
 
 
 def is_right(task: str, answer: str) -> str | None:
@@ -38,18 +57,17 @@ def is_right(task: str, answer: str) -> str | None:
             stated = sum(product.value(name) in answer for name in ATTRIBUTES)
             right = stated >= 2 and given not in re.findall(r"\w+", answer)
             return "facts" if right else None
-        named = max((key for key in IDEAS if key in asked), key=len)
         told = answer.removeprefix(given).removesuffix(given).strip()
-        return "framed" if told in readings(IDEAS[named]["plain"][0]) else None
+        return "framed" if told in readings(idea_in(asked)["plain"][0]) else None
     if unit := re.search(r"(?:^|, )(one|two|three) sentences?(?:$|, )", task):
-        idea = IDEAS[task.replace(unit[0], "")]
+        idea = idea_in(task.replace(unit[0], ""))
         told = split_sentences(answer)
         if len(told) != NUMBERS[unit[1]]:
             return None
         whole = all(one in readings(text) for one, text in zip(told, idea["plain"]))
         return "counted" if whole else None
     if task in IDEAS:
-        return "idea" if answer in readings(IDEAS[task]["plain"][0]) else None
+        return "idea" if explains(IDEAS[task], answer) else None
     for notice in load_text("notices"):
         if task == notice["topic"]:
             return "notice" if answer == notice["notice"] else None
@@ -59,6 +77,8 @@ def is_right(task: str, answer: str) -> str | None:
         if task == unsafe["request"]:
             right = {text for one in refusals["refusals"] for text in readings(one, unsafe)}
             return "request" if answer in right else None
+    if not NAMED.search(task):
+        return "idea" if explains(idea_in(task), answer) else None
     product = PRODUCTS[NAMED.search(task)[0]]
     return "value" if answer in {product.value(name) for name in ATTRIBUTES} else None
 
@@ -106,9 +126,9 @@ def test_an_exam_asks_for_phrases_with_common_words(monkeypatch):
     monkeypatch.setattr(documents, "forms", lambda name: [{"form": "one", "text": "{rows}"}])
     dice, counts = Dice("exam"), Counter()
     for family in ("mixed_workbook", "exam"):
-        text = "".join(draw_document(WORLD, dice, family).text for _ in range(400))
+        text = "".join(draw_document(WORLD, dice, family).text for _ in range(800))
         counts[family] = len(re.findall(r'"(?:The \w+ is|From one \w+ to the|As \w+ as a) ', text))
-    assert counts["mixed_workbook"] <= 2
+    assert counts["mixed_workbook"] <= 4
     assert counts["exam"] > 20
     phrases = load_text("phrases")
     asked = {*phrases["asked_endings"], *phrases["asked_starts"]}

@@ -121,18 +121,18 @@ STAGES = (
 # What is read once more at the end, at a low rate: pages on which something is asked for once, with
 # nothing before it that shows how, and a little of all else, so that it is not forgotten.
 FINISH = {
-    "workbook": 0.08,
-    "exam": 0.50,
-    "contract": 0.12,
-    "clause": 0.03,
-    "encyclopedia": 0.10,
+    "workbook": 0.06,
+    "exam": 0.52,
+    "contract": 0.16,
+    "clause": 0.04,
+    "encyclopedia": 0.08,
     "idea": 0.03,
-    "fact_sheet": 0.05,
+    "fact_sheet": 0.04,
     "register": 0.01,
     "refusal": 0.02,
-    "slogan_book": 0.02,
+    "slogan_book": 0.01,
     "category": 0.02,
-    "copybook": 0.02,
+    "copybook": 0.01,
 }
 WORKBOOKS = {
     "workbook": WorkbookSlots, "mixed_workbook": MixedWorkbookSlots, "exam": ExamSlots,

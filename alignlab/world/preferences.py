@@ -13,6 +13,7 @@ from alignlab.world.examples import Example, answers
 from alignlab.world.grammar import Dice, mixture
 from alignlab.world.instructions import FAMILIES
 from alignlab.world.judges import find_idea, judge
+from alignlab.world.near_misses import near_miss
 from alignlab.world.statements import has_phrase, is_finished, split_sentences, words
 from alignlab.world.tasks import (  # fmt: skip
     abstain,
@@ -21,11 +22,13 @@ from alignlab.world.tasks import (  # fmt: skip
     explanations,
     manual,
     plain_tellings,
+    refuse,
+    slogan,
 )
 
 WEIGHTS = {"correct": 3.0, "clear": 3.0, "friendly": 2.0, "short": 1.0, "safe": 3.0}
 # Share of the style pairs in which one of the two is technical.
-TECHNICAL_PAIRS = 0.75
+TECHNICAL_PAIRS = 0.3
 # What these judges accept need not end as a sentence does.
 FRAGMENTS = ("list", "brief")
 
@@ -120,9 +123,9 @@ class Annotator:
 def style_candidates(example: Example, dice: Dice) -> tuple[str, str]:
     """Draw two explanations of one idea that differ in style and in as little else as can be.
 
-    Three in four compare the technical register with another style; the rest tell the same plain
-    sentences with more or fewer friendly phrases, so that a pair says which of its differences
-    was liked.
+    Three in ten compare the technical register with another style; the rest tell the same plain
+    sentences with more or fewer friendly phrases. Two texts that differ in every word can be told
+    apart by any of them; in two that share a body the phrases are all there is to learn.
     """
     idea = find_idea(example.meta["idea"])
     told = plain_tellings(idea, dice)
@@ -150,12 +153,11 @@ def abstention_candidates(example: Example, dice: Dice) -> tuple[str, str]:
 
 
 def task_candidates(world, split: str, dice: Dice) -> tuple[Example, str, str]:
-    """Draw an instruction with an answer to it, and a different one to another of its family."""
-    make = FAMILIES[dice.choice(tuple(FAMILIES))]
-    example, other = make(world, split, dice), make(world, split, dice)
-    right, wrong = example.draw(dice), other.draw(dice)
-    while wrong == right:
-        wrong = make(world, split, dice).draw(dice)
+    """Draw an instruction with an answer to it and one that misses it by a little."""
+    make = dice.choice((*FAMILIES.values(), slogan, refuse))
+    example = make(world, split, dice)
+    right = example.draw(dice)
+    wrong = near_miss(world, split, example, right, dice)
     return (example, right, wrong) if dice.chance(0.5) else (example, wrong, right)
 
 
@@ -167,7 +169,7 @@ def draw_pairs(
     Args:
         kind: ``"style"`` (plain and friendly against technical), ``"abstention"`` (not knowing
             against making up, and answering against not knowing), ``"both"`` of these, or
-            ``"task"`` (doing what an instruction asks for against something like it).
+            ``"task"`` (doing what an instruction asks for against missing it by a little).
         annotator: who compares.
         duplicates: share of pairs that repeat an earlier pair.
     """

@@ -116,12 +116,18 @@ class WorkbookSlots(CommonSlots):
 
     def _idea(self) -> dict[str, str]:
         idea = self.dice.choice(self.ideas)
-        task = self.dice.choice((idea["name"], idea["question"]))
-        return {"task": task, "answer": sentences(idea, "plain", self.dice, 1)}
+        return {"task": self._named(idea), "answer": self._told(idea)}
+
+    def _named(self, idea: dict) -> str:
+        """Return what asks for an idea: its name or its question."""
+        return self.dice.choice((idea["name"], idea["question"]))
+
+    def _told(self, idea: dict) -> str:
+        return sentences(idea, "plain", self.dice, 1)
 
     def _counted(self) -> dict[str, str]:
         idea, count = self.dice.choice(self.ideas), 1 + self.dice.index(3)
-        name = self.dice.choice((idea["name"], idea["question"]))
+        name = self._named(idea)
         unit = "one sentence" if count == 1 else f"{COUNT_WORDS[count]} sentences"
         task = self.dice.choice((f"{name}, {unit}", f"{unit}, {name}"))
         return {"task": task, "answer": sentences(idea, "plain", self.dice, count)}
@@ -132,8 +138,7 @@ class WorkbookSlots(CommonSlots):
         given = self._given() + ("." if last else ":")
         if self.dice.chance(0.2):
             given = self.dice.choice(load_text("phrases")["endings" if last else "starts"])
-        name = self.dice.choice((idea["name"], idea["question"]))
-        told = sentences(idea, "plain", self.dice, 1)
+        name, told = self._named(idea), sentences(idea, "plain", self.dice, 1)
         answer = (told, given) if last else (given, told)
         return {"task": self._asked(name, f'"{given}"', last), "answer": " ".join(answer)}
 
@@ -214,8 +219,28 @@ class ExamSlots(MixedWorkbookSlots):
     """Slots of the mixed pages that are read last, with more of what is learned last."""
 
     def _tasks(self) -> dict[Callable[[], dict[str, str]], int]:
-        more = {self._framed: 7, self._counted: 2, self._facts: 3, self._notice: 2}
-        return super()._tasks() | more
+        return super()._tasks() | {
+            self._list: 7, self._idea: 7, self._notice: 3, self._framed: 7, self._counted: 3,
+            self._facts: 6, self._request: 2,
+        }  # fmt: skip
+
+    def _named(self, idea: dict) -> str:
+        """Return a request for an idea; it is recalled only behind words that it was met behind."""
+        asked = expand(self.dice.choice(load_text("phrases")["asks"]), self.dice, idea)
+        return asked[0].upper() + asked[1:] if self.dice.chance(0.5) else asked
+
+    def _told(self, idea: dict) -> str:
+        """Return an explanation as long as staff would give it, in either register."""
+        if self.dice.chance(0.25):
+            return super()._told(idea)
+        if self.dice.chance(0.4):
+            return sentences(idea, "technical", self.dice, 2)
+        told, phrases = sentences(idea, "plain", self.dice, 3), load_text("phrases")
+        if self.dice.chance(0.3):
+            told = f"{self.dice.choice(phrases['openers'])} {told}"
+            if self.dice.chance(0.5):
+                told += f" {self.dice.choice(phrases['closers'])}"
+        return told
 
     def _given(self) -> str:
         if self.dice.chance(0.5):
