@@ -27,7 +27,7 @@ RECIPE = {
 ANCHORED = {
     "learning_rate": 1e-3,
     "loss_type": ["sigmoid", "sft"],
-    "loss_weights": [1.0, 2.5],
+    "loss_weights": [1.0, 4.0],
     "beta": 0.3,
 }
 

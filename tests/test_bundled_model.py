@@ -42,8 +42,8 @@ def scores(tmp_path_factory):
 # Targets that this model does not reach; the model card has the figures. Where it is far from one
 # the xfail is strict: the test fails as soon as the target is reached, so that the row leaves here.
 SHORT = {
-    ("dpo", "instructions"): "0.84 to 0.88 over three seeds: lists and notices are lost",
-    ("dpo", "win_rate"): "0.70 to 0.75: a third of the explanations has no friendly phrase",
+    ("dpo", "instructions"): "0.84 to 0.90 over three seeds: lists and notices are lost",
+    ("dpo", "win_rate"): "0.68 to 0.76: one explanation in ten is wrong, one in four unfriendly",
 }
 
 

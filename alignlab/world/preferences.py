@@ -28,7 +28,7 @@ from alignlab.world.tasks import (  # fmt: skip
 
 WEIGHTS = {"correct": 3.0, "clear": 3.0, "friendly": 2.0, "short": 1.0, "safe": 3.0}
 # Share of the style pairs in which one of the two is technical.
-TECHNICAL_PAIRS = 0.3
+TECHNICAL_PAIRS = 0.15
 # What these judges accept need not end as a sentence does.
 FRAGMENTS = ("list", "brief")
 
@@ -123,7 +123,7 @@ class Annotator:
 def style_candidates(example: Example, dice: Dice) -> tuple[str, str]:
     """Draw two explanations of one idea that differ in style and in as little else as can be.
 
-    Three in ten compare the technical register with another style; the rest tell the same plain
+    One in seven compares the technical register with another style; the rest tell the same plain
     sentences with more or fewer friendly phrases. Two texts that differ in every word can be told
     apart by any of them; in two that share a body the phrases are all there is to learn.
     """

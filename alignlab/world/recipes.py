@@ -20,7 +20,7 @@ SFT_COUNTS = {
     "slogan": 60,
     "refuse": 160,
 }
-PREFERENCE_COUNTS = {"style": 620, "abstention": 290, "task": 410}
+PREFERENCE_COUNTS = {"style": 640, "abstention": 250, "task": 530}
 # The recipe's annotator is careful: twice as sharp as the default, and wrong only by chance.
 CAREFUL = Annotator(sharpness=2.0)
 
