@@ -164,7 +164,8 @@ def train(trainer, part: Path, resume: bool = False) -> None:
     """
     args = trainer.args
     if len(trainer.train_dataset) == 0:
-        raise RunError(f"no row is left: none fits into max_length={args.max_length} tokens")
+        limit = getattr(args, "max_length", None)  # RLOOConfig has none
+        raise RunError(f"no row is left: none fits into max_length={limit} tokens")
     for callback in (ProgressCallback, PrinterCallback):
         trainer.remove_callback(callback)
     trainer.add_callback(MetricsLog(part / "metrics.jsonl"))
@@ -177,6 +178,7 @@ def train(trainer, part: Path, resume: bool = False) -> None:
     if args.train_sampling_strategy == "group_by_length" and lengths:
         groups = LengthGroups(lengths, size, args.seed, lambda: trainer.state.epoch or 0)
         trainer._get_train_sampler = lambda dataset=None: groups
+        trainer._get_eval_sampler = _by_length  # the trainer's own fails on pairs
     trainer.floating_point_ops = lambda inputs: 0  # an estimate that nobody reads, and slow
     if args.fp16 and not trainer.is_deepspeed_enabled:
         # Gradients in float16 cannot be unscaled. Adapters are in float32 already, but where the
@@ -195,6 +197,11 @@ def train(trainer, part: Path, resume: bool = False) -> None:
             + f" (rows {', '.join(map(str, rows[:8]))}{', ...' * (len(rows) > 8)})" * bool(rows)
             + "; lower the learning rate or look for what is odd in these rows and those before"
         ) from error
+
+
+def _by_length(dataset: datasets.Dataset) -> list[int]:
+    """Return the rows of a data set, the longest first, as a sampler."""
+    return sorted(range(len(dataset)), key=token_lengths(dataset).__getitem__, reverse=True)
 
 
 @contextlib.contextmanager

@@ -135,6 +135,22 @@ def test_dpo_starts_at_ln_2_and_margin_0(dpo_run):
     assert rows(dpo_run)[-1]["loss"] < 0.6
 
 
+def test_dpo_measures_held_out_pairs(sft_run, pairs, tmp_path):
+    learned, held_out = pairs.select(range(20)), pairs.select(range(20, 32))
+    run = dpo(sft_run, learned, tmp_path / "run", held_out, learning_rate=1e-2, **SMALL)
+    found = {row["step"]: row for row in rows(run) if "eval_loss" in row}
+    assert found[0]["eval_loss"] == pytest.approx(0.6931, abs=1e-4)
+    asked = held_out["prompt"]
+    margins = torch.zeros(len(held_out))
+    for side, sign in (("chosen", 1), ("rejected", -1)):
+        texts = [completion[0]["content"] for completion in held_out[side]]
+        for model, way in ((run, sign), (sft_run, -sign)):
+            logps = response_logprobs(load_model(model), load_tokenizer(model), asked, texts)
+            margins += way * torch.tensor([sum(row) for row in logps])
+    expected = -torch.nn.functional.logsigmoid(0.1 * margins).mean().item()
+    assert found[max(found)]["eval_loss"] == pytest.approx(expected, rel=1e-3)
+
+
 def test_the_reference_of_dpo_is_the_sft_adapter_at_every_step(dpo_run, sft_run, pairs):
     # Log-probabilities by our own losses.py under the SFT run; TRL's rewards must be β times the
     # difference to the policy's, which it logs as logps.
