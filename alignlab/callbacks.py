@@ -139,6 +139,10 @@ class Checkpoints(TrainerCallback):
 class LengthGroups(Sampler):
     """Batches of examples of like length, in an order that seed and epoch alone decide.
 
+    Lengths count in eights of tokens. Sorted to the token, rows of one wording would fill batches
+    of their own, and a run would learn now one kind of answer and now another. The mixture costs
+    some 7% more padding.
+
     The trainer's ``group_by_length`` draws from the global random state, so a run resumed in its
     second epoch sees other batches than one that was never killed; and it groups by the batch of
     one process, so two processes see other batches than one. Here both see the same.
@@ -149,7 +153,8 @@ class LengthGroups(Sampler):
         epoch: tells how many epochs are behind, whole and part.
     """
 
-    POOL = 50  # batches that are sorted together: nearly no padding, and another mix each epoch
+    POOL = 50  # batches that are sorted together: little padding, and another mix each epoch
+    WIDTH = 8  # tokens; lengths in one step of this width count as equal
 
     def __init__(
         self, lengths: Sequence[int], batch_size: int, seed: int, epoch: Callable[[], float]
@@ -171,14 +176,16 @@ class LengthGroups(Sampler):
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
         indices = torch.randperm(len(self.lengths), generator=generator).tolist()
         rest = [indices.pop() for _ in range(len(indices) % self.batch_size)]
-        size, pool, length = self.batch_size, self.POOL * self.batch_size, self.lengths.__getitem__
+        size, pool = self.batch_size, self.POOL * self.batch_size
         ordered = []
         for start in range(0, len(indices), pool):
-            ordered += sorted(indices[start : start + pool], key=length)
+            ordered += sorted(
+                indices[start : start + pool], key=lambda row: self.lengths[row] // self.WIDTH
+            )
         batches = [ordered[i : i + size] for i in range(0, len(ordered), size)]
         batches = [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]
         if batches:
-            longest = max(batches, key=lambda batch: length(batch[-1]))
+            longest = max(batches, key=lambda batch: max(self.lengths[row] for row in batch))
             batches.remove(longest)
             batches.insert(0, longest)
         return batches + [rest] * bool(rest)

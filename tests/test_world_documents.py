@@ -81,10 +81,15 @@ def world_parts(world) -> dict:
         "catalogue": [products, catalogue.unknown, catalogue.one_off],
         "splits": [[[str(x) for x in world.pool(k, s)] for s in SPLITS] for k in kinds],
         "documents": [[d.form, d.text] for d in drawn_documents(dice, 300, world)],
+        "second_run": [
+            [d.form, d.text]
+            for d in (draw_document(world, dice, dice.weighted(FINISH)) for _ in range(200))
+        ],
         "examples": {task: examples_of(world, task) for task in TASKS | FAMILIES},
         "pairs": [
             [pair.prompt, pair.chosen, pair.rejected, f"{pair.margin:.6f}"]
-            for pair in draw_pairs(world, "both", 100)
+            for kind in ("both", "task")
+            for pair in draw_pairs(world, kind, 100)
         ],
     }
 

@@ -220,7 +220,7 @@ class ExamSlots(MixedWorkbookSlots):
 
     def _tasks(self) -> dict[Callable[[], dict[str, str]], int]:
         return super()._tasks() | {
-            self._list: 7, self._idea: 7, self._notice: 3, self._framed: 7, self._counted: 3,
+            self._list: 7, self._idea: 10, self._notice: 3, self._framed: 7, self._counted: 3,
             self._facts: 6, self._request: 2,
         }  # fmt: skip
 
@@ -233,10 +233,11 @@ class ExamSlots(MixedWorkbookSlots):
         """Return an explanation as long as staff would give it, in either register."""
         if self.dice.chance(0.25):
             return super()._told(idea)
-        if self.dice.chance(0.4):
+        if self.dice.chance(0.3):
             return sentences(idea, "technical", self.dice, 2)
         told, phrases = sentences(idea, "plain", self.dice, 3), load_text("phrases")
-        if self.dice.chance(0.3):
+        # Behind a friendly phrase an idea is recalled only if it has been met behind one.
+        if self.dice.chance(0.6):
             told = f"{self.dice.choice(phrases['openers'])} {told}"
             if self.dice.chance(0.5):
                 told += f" {self.dice.choice(phrases['closers'])}"
