@@ -29,15 +29,15 @@ def take(models: dict[str, str], out: Path) -> None:
         browser.write_notebook(
             folder / "panel.ipynb", [CELL.format(models=models, prompts=PROMPTS)]
         )
-        with browser.lab(folder) as address, browser.chromium(width=1000, height=1400) as page:
+        with browser.lab(folder) as address, browser.chromium(width=1000, height=2400) as page:
             browser.run_all(page, address("panel.ipynb"))
             panel = page.locator(".al-panel")
-            for choice in ("b", "a"):
+            for choice in ("a", "b"):
                 panel.locator(".al-generate").click()
                 panel.locator(".al-status").get_by_text("Done.").wait_for()
                 panel.locator(f".al-vote-{choice}").click()
                 panel.locator(".al-status").get_by_text("Saved").wait_for()
-                if choice == "b":
+                if choice == "a":
                     panel.locator(".al-next").click()
                     panel.locator(".al-item").get_by_text("Item 2").wait_for()
             panel.locator(".al-tokens").click()
