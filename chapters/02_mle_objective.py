@@ -53,8 +53,8 @@ FOLDER, MODEL, QUIET = chapter.begin()
 #
 # People ask a support desk about products that do not exist. The staff say that they do not know
 # them, and they have six sentences for it. Each clerk takes one of the six at random. So every
-# question has six right answers, each with probability 1/6, and which of them stands in a row of
-# the data is pure chance. Keep that in mind; it will matter.
+# question has six right answers, each with probability 1/6, and which of them a row of the data
+# holds is pure chance.
 
 # %%
 from alignlab.models import load_tokenizer
@@ -63,7 +63,7 @@ from alignlab.world.recipes import labelled
 from alignlab.world.tasks import draw_examples
 
 world, tokenizer = World(0), load_tokenizer(MODEL)
-examples = draw_examples(world, "abstain", 480)
+examples = draw_examples(world, "abstain", 960)
 rows = labelled(examples, seed=0)
 for row in rows[:3]:
     print(row["prompt"][0]["content"], "\n    ", row["completion"][0]["content"])
@@ -193,9 +193,9 @@ claim("the function agrees with the calculation by hand", abs(3 * loss.item() - 
 # %% [markdown]
 # ## The same number in two libraries
 #
-# Transformers computes this loss when a model is called with labels, and TRL computes it again in
-# its trainer, with a faster program. Do they agree with your eight lines? Build TRL's trainer as
-# its documentation does, and take the batch that it would train on first.
+# Transformers computes this loss when a model is called with labels, and TRL's trainer computes it
+# with code of its own. Do they agree with your eight lines? Build TRL's trainer as its documentation
+# does, and take the batch that it would train on first.
 
 # %%
 from datasets import Dataset
@@ -456,9 +456,9 @@ claim("there the model's probabilities are the data's shares", (q - data).abs().
 #
 # ## The floor of a real run
 #
-# A table of three logits is one thing. Does a language model behave so, on prompts that it has not
-# been trained on? Usually nobody can say, as nobody knows the entropy of what people write. Here
-# you know it, since you know how the clerks choose. Let three teams answer the same questions. In
+# So much for a table of three logits. Does a language model do the same, on prompts that it has not
+# been trained on? Usually nobody can tell, since nobody knows the entropy of what people write. Here
+# you know it, because you know how the clerks choose. Let three teams answer the same questions. In
 # the first, everyone writes the first sentence. In the second, half take the first and a quarter
 # each the second and third. In the third, all six are equally frequent.
 
@@ -486,8 +486,8 @@ for team, floor in floors.items():
 # same for all three; only the agreement among the clerks differs.
 #
 # The held-out questions are about products of the test split, which no training row names. To have
-# the *expected* loss on them, and not that of a lucky draw, write down every answer as often as
-# its probability says. Then no noise is left, and by the equation above the held-out loss cannot be
+# the *expected* loss on them, and not that of a lucky draw, list every answer as often as its
+# probability says. Then no noise is left, and by the equation above the held-out loss cannot be
 # below the floor.
 
 # %%
@@ -552,7 +552,7 @@ above = {team: base[team] - floor for team, floor in floors.items()}
 claim("its loss is more than 10 nats above every floor", min(above.values()) > 10, above)
 
 # %% [markdown]
-# Now train a model for each team, with LoRA, on 480 questions, each seen once. The rows come
+# Now train a model for each team, with LoRA, on 960 questions, each seen once. The rows come
 # in random order: usually the course puts rows of like length into one batch, which saves padding,
 # but here such a batch would hold one of the six sentences many times.
 #
@@ -617,13 +617,13 @@ for team, floor in floors.items():
 end = trained["six"]
 reveal(prediction, options, "A" if end < 0.9 else "B" if end < 2.5 else "C")
 gaps = {team: trained[team] - floor for team, floor in floors.items()}
-claim("every held-out loss ends within 0.4 nats of its floor", max(gaps.values()) < 0.4, gaps)
+claim("every held-out loss ends within 0.2 nats of its floor", max(gaps.values()) < 0.2, gaps)
 claim("no held-out loss is below its floor", min(gaps.values()) > -1e-3, gaps)
 
 # %% [markdown]
 # The distance to the floor is KL(data ‖ model), by the equation above: exact, for these questions,
-# without drawing a single sample. So it can be said how far the model is from the truth, which the
-# loss alone does not tell.
+# without drawing a single sample. So you know how far the model is from the staff, which the loss
+# alone does not tell.
 #
 # If the loss is at the floor, then the model's probabilities should be the shares. Look at the team
 # with ½, ¼, ¼. For each held-out question, take the probability of each whole sentence.
@@ -654,9 +654,11 @@ plt.show()
 # %%
 learned = probabilities["trained"].mean(0)
 gap = (learned - torch.tensor(shares)).abs().max().item()
-claim("each sentence's probability is within 0.12 of the staff's share", gap < 0.12, learned)
+claim("each sentence's probability is within 0.1 of the staff's share", gap < 0.1, learned)
 never = learned[3:].sum().item()
 claim("the sentences that the staff never write have less than 0.05 in all", never < 0.05, never)
+at_first = probabilities["base"].sum(1).mean().item()
+claim("to the base model all six sentences together had less than 0.01", at_first < 0.01, at_first)
 
 # %% [markdown]
 # *Where* in an answer does the floor lie? The six sentences differ from their first words on. Take
@@ -684,14 +686,14 @@ texts, right, ended = answers_of(runs["six"])
 claim("yet at least 0.9 of the greedy answers are right", sum(right) / len(asked) >= 0.9, right)
 
 # %% [markdown]
-# The tall bars are the first words, where the sentences part. Once it is clear which sentence
-# comes, the rest can be foreseen, the name included. The loss that stays is the choice among
-# sentences, which nobody can foresee. So a loss that rests well above 0 is no sign of wrong
-# answers. It may be the floor.
+# The tall bars are the first words, where the sentences part. Once it is clear which sentence is
+# coming, the rest can be foreseen, the name included. What remains is the choice among sentences,
+# which nobody can foresee. So a loss that comes to rest well above 0 is no sign of wrong answers. It
+# may be the floor.
 #
 # ## Below the floor
 #
-# The floor holds for *new* examples. What of those that the model trains on? Take 32 of the 480
+# The floor holds for *new* examples. What of those that the model trains on? Take 32 of the 960
 # rows and show them 30 times. **Predict**: where do the two losses end?
 
 # %%
@@ -733,7 +735,7 @@ measured = {(True, True): "C", (True, False): "B", (False, False): "D"}
 reveal(prediction, options, measured.get((training < 0.9, held[-1] < 0.9), "A"))
 claim("the training loss ends at less than half the floor", training < 0.5, training)
 claim("the held-out loss ends at more than 1.3 times its lowest", held[-1] > 1.3 * min(held), held)
-claim("and 480 rows seen once had done better", trained["six"] / floors["six"] < held[-1], held)
+claim("and 960 rows seen once had done better", trained["six"] / floors["six"] < held[-1], held)
 
 # %% [markdown]
 # The model has learned by heart which sentence was drawn for which of the 32 questions. For those
@@ -898,7 +900,7 @@ claim("LoRA reads less than three times as many tokens a second", faster < 3, sp
 
 # %% [markdown]
 # LoRA is another way to change the weights, not another objective: both ways head for the same
-# floor. How close each comes after 30 steps depends on its learning rate, and neither was tuned
+# floor. How close each comes after 60 steps depends on its learning rate, and neither was tuned
 # for this task; the pages tell what each gave up. What LoRA saves is memory. Time it hardly
 # saves, since every frozen weight still takes part in each forward and backward pass.
 #
@@ -1040,8 +1042,8 @@ claim("without, at least 0.8 of them begin with a right sentence", sum(begins) /
 claim("but more than half go on after it", goes_on > 0.5, goes_on)
 
 # %% [markdown]
-# Some still stop at last, after another sentence or two: pre-training closed every document with
-# this token, and that habit is all that is left. The loss on what is scored shows nothing of the
+# Some still stop after another sentence or two: pre-training closed every document with this token,
+# and that habit is all that is left. The loss on what is scored shows nothing of the
 # fault, since the fault is in what is *not* scored. If responses are right and then run on, look
 # for the end token among the labels. It is easily lost: some tokenizers pad with the end token
 # itself, and whoever masks padding by its id masks the end too.
@@ -1055,7 +1057,7 @@ claim("but more than half go on after it", goes_on > 0.5, goes_on)
 # NBVAL_IGNORE_OUTPUT
 from alignlab.panel import Panel
 
-models = {"480 rows once": runs["six"], "32 rows 30 times": few, "no end token": endless}
+models = {"960 rows once": runs["six"], "32 rows 30 times": few, "no end token": endless}
 Panel(models, asked[:8], log=FOLDER / "votes.jsonl", blind=False, max_new_tokens=40)
 
 # %%
@@ -1091,8 +1093,8 @@ quiz.show(quiz.load("02"))
 # - The expected loss is the entropy of the data plus KL(data ‖ model). Three runs that differed
 #   only in how much the staff agreed came to rest on three floors, each where the entropy said.
 # - With 32 rows seen 30 times the training loss fell below the floor and the held-out loss rose.
-# - LoRA headed for the same floor as full fine-tuning with less than half of the memory, and was
-#   less than three times as fast.
+# - LoRA headed for the same floor as full fine-tuning with less than half of the memory. It saved
+#   far less time than memory.
 # - What is scored is learned: unmasked prompts taught the model to write questions, and an end
 #   token that was never scored left it writing on after the answer.
 #

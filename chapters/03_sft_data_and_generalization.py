@@ -109,7 +109,7 @@ print(f"{'hours to read':24}{hours['pre-training']:14,.0f}{hours['SFT']:10,.0f}"
 
 # %%
 from alignlab import claims
-from alignlab.world.catalogue import ATTRIBUTES, load_text
+from alignlab.world.catalogue import ATTRIBUTES, fact_values, load_text
 from alignlab.world.grammar import readings
 
 slots = {"the": "it", "The": "It", "value": "so much"}
@@ -139,8 +139,8 @@ claims.claim("each kind of fact has at least 10 times as many wordings in pre-tr
              all(many >= 10 * few for many, few in ways.values()), ways)  # fmt: skip
 
 # %% [markdown]
-# What can be read in a week can be checked row by row. And since there are so few rows, each has
-# weight.
+# What can be read in a week can be checked row by row. And since there are so few rows, each one
+# matters.
 #
 # ## 3.3 The weight of a row
 #
@@ -150,7 +150,8 @@ claims.claim("each kind of fact has at least 10 times as many wordings in pre-tr
 # $$L(p) = -\,w \ln p - (1 - w) \ln (1 - p) .$$
 #
 # It is smallest at $p = w$ (chapter 2): **the model learns the shares.** It cannot see *why* a row
-# is there. Three copies of one row, three rows by three people, three wrong labels: each weighs three.
+# is there. Three copies of one row count as much as three rows by three people, and three wrong labels
+# as much as three right ones.
 
 # %% [markdown]
 # Check it by hand with three rows of the first answer and one of the second. At $p = 3/4$:
@@ -205,7 +206,8 @@ for task, examples in tests.items():
 # %%
 def train(name, rows, start=MODEL, **options):
     """Fine-tune on some rows and return the run's folder."""
-    return sft(start, Dataset.from_list(rows), FOLDER / name, **QUIET, **options)
+    options = {"per_device_train_batch_size": 8} | QUIET | options
+    return sft(start, Dataset.from_list(rows), FOLDER / name, **options)
 
 
 def responses(source, examples, temperature=0.0):
@@ -223,13 +225,13 @@ def score(source, examples):
 base = {task: score(MODEL, tests[task]) for task in KINDS}
 done = fmean(found.value for found in base.values())
 claims.claim(
-    "before SFT the model does at most 15% of what is asked, all six tasks together",
-    done <= 0.15,
+    "before SFT the model does at most 5% of what is asked, all six tasks together",
+    done <= 0.05,
     base,
 )
 
 # %% [markdown]
-# What does it write instead? It continues the text, as pre-training taught it.
+# What does it write instead?
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -237,6 +239,9 @@ for task in ("manual", "list", "ending"):
     print(f"{task}: {tests[task][0].prompt}\n   {responses(MODEL, tests[task][:1])[0][:150]!r}")
 
 # %% [markdown]
+# It begins another text, as if the request had been the end of one. Pre-training showed it documents,
+# and no document answers the one before it.
+#
 # ## 3.5 Size: how many rows are enough?
 #
 # It depends on what pre-training knows. All rows of this section are `manual` questions about one half
@@ -253,23 +258,23 @@ for name, examples in asked.items():
     print(f"{name}: {examples[1].prompt} -> {examples[1].meta['value']}")
 
 # %% [markdown]
-# **Predict.** Four runs get 8, 30, 120 and 480 different rows. All make the same number of steps, so
+# **Predict.** Four runs get 16, 48, 144 and 432 different rows. All make the same number of steps, so
 # the small sets are repeated more often, and only the number of *different* rows varies.
 
 # %%
-SIZES = (8, 30, 120, 480)
+SIZES = (16, 48, 144, 432)
 options = {
-    "A": "both kinds of product need about 480 rows, and then both are answered",
-    "B": "known products: 8 rows are nearly enough; new ones: no number of rows helps",
-    "C": "known products: 8 rows are nearly enough; new ones: 480 are",
+    "A": "both kinds of product need about 432 rows, and then both are answered",
+    "B": "known products: 16 rows are nearly enough; new ones: no number of rows helps",
+    "C": "known products: 16 rows are nearly enough; new ones: 432 are",
 }
 prediction = None  # "A", "B" or "C"
 print(*(f"{letter}: {text}" for letter, text in options.items()), sep="\n")
 
 # %%
 questions = draw_examples(world, "manual", max(SIZES))
-sized = {n: train(f"size-{n}", labelled(questions[:n], n), max_steps=36) for n in SIZES}
-print(f"{len(sized)} runs of 36 steps")
+sized = {n: train(f"size-{n}", labelled(questions[:n], n), max_steps=54) for n in SIZES}
+print(f"{len(sized)} runs of 54 steps")
 
 # %%
 import matplotlib.pyplot as plt
@@ -284,33 +289,36 @@ figures.curves(
 plt.show()
 
 # %% [markdown]
-# How to read it: one step to the right is four times the rows. A curve that is flat has what it
-# needs, or will never get it. A curve that rises would gain from more rows.
+# How to read it: one step to the right is three times the rows. Where a curve is flat, more rows of
+# this kind bring nothing: the model has what it needs, or the rows cannot give it. Where a curve
+# rises, more rows help.
 
 # %%
 known, new = ([found.value for found in row] for row in curves.values())
 few = known[0] >= 0.8 * known[3]
 claims.reveal(prediction, options, "A" if not few else "C" if new[3] >= 0.5 else "B")
-claims.claim("known products: 8 rows bring at least 80% of what 480 rows bring", few, known)
-claims.claim("known products: 480 rows bring at least 90% right", known[3] >= 0.9, known)
+claims.claim("known products: 16 rows bring at least 80% of what 432 rows bring", few, known)
+claims.claim("known products: 432 rows bring at least 90% right", known[3] >= 0.9, known)
 claims.claim("new products: at most 20% right at every size", max(new) <= 0.2, new)
+chance = fmean(1 / len(fact_values(e.meta["attribute"])) for e in asked["new to pre-training"])
+print(f"a guess among the values of a fact is right with probability {chance:.2f}")
 
 # %% [markdown]
-# The few right answers about new products are guesses: most kinds of fact have 12 to 24 values. Does
-# the model say that it does not know? Look.
+# So the few right answers about new products can be guesses. Does the model say anywhere that it does
+# not know? Look at some of them.
 
 # %%
 # NBVAL_IGNORE_OUTPUT
 shown = asked["new to pre-training"][:3]
-for example, text in zip(shown, responses(sized[480], shown)):
+for example, text in zip(shown, responses(sized[432], shown)):
     print(f"{example.prompt}\n   {text}   (truth: {example.meta['value']})")
 
 # %% [markdown]
 # The form is right, and the facts are made up: the rows showed how to answer, and could not show what.
-# This is the small version of a known result. LIMA (Zhou et al., 2023) fine-tuned a model of 65
-# billion parameters on 1,000 chosen examples, and found them enough for the form of an assistant,
-# because nearly all knowledge came from pre-training. A task that needs what pre-training lacks has
-# to find it in its rows, or in its prompt.
+# A known result looks the same on a larger scale. LIMA (Zhou et al., 2023) fine-tuned a model of 65
+# billion parameters on 1,000 chosen examples and found them enough for the form of an assistant. Its
+# authors conclude that nearly all of the knowledge had come from pre-training. A task that needs what
+# pre-training lacks has to find it in its rows, or in its prompt.
 
 # %% [markdown]
 # ## 3.6 Specialization: one task, or many?
@@ -373,12 +381,12 @@ claims.claim(
     fmean(kept[task] for task in others) <= 0.1,
     kept,
 )
-claims.claim("at manual questions, the mixture is within 15 points of the specialist",
-             abs(lost["manual"] - kept["manual"]) <= 0.15, table["manual"])  # fmt: skip
+claims.claim("at manual questions, the mixture is within 10 points of the specialist",
+             abs(lost["manual"] - kept["manual"]) <= 0.1, table["manual"])  # fmt: skip
 
 # %% [markdown]
-# Look at a `brief` question. It wants the bare value, and it reads like a `manual` question with half
-# a sentence more.
+# Look at a `brief` question. It asks for the bare value, and it reads like a `manual` question with
+# a few words added.
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -483,8 +491,9 @@ claims.claim("in equal parts, the gap between new rows and the small task's own 
 # Nobody fine-tunes a model to get back the rows. What matters is the rest: *generalization*. It is
 # always generalization **to something**, and each something needs a test of its own.
 #
-# First, to other entities. One run learns from 256 questions about half of the products that
-# pre-training told of. Another learns from rows about three products that pre-training never
+# First, to other entities. One run reads twice 256 questions about half of the products that
+# pre-training told of, in random order. (Usually the course's runs put rows of like length into one
+# batch. In section 3.10, where this run is needed again, batches must be mixed.) Another learns from rows about three products that pre-training never
 # mentioned: what it answers about them can only come from its rows.
 
 # %%
@@ -513,7 +522,8 @@ print(*(f"{letter}: {text}" for letter, text in options.items()), sep="\n")
 
 # %%
 asking = draw_examples(world, "manual", 256, seed="clean")
-clean = train("clean", labelled(asking, "clean"))
+TWICE = {"num_train_epochs": 2, "train_sampling_strategy": "random"}
+clean = train("clean", labelled(asking, "clean"), **TWICE)
 memory = train("memory", labelled(learned, "memory"), num_train_epochs=9)
 told = {
     "other rows": draw_examples(world, "manual", 96, "train", seed="other"),
@@ -595,7 +605,7 @@ for task in INSTRUCTIONS:
 
 # %% [markdown]
 # **Predict.** Each run is tested on new ideas and things, once in its usual wordings and once in
-# held-out ones. Whose score in the usual wordings promises too much?
+# held-out ones. For which run is the score in the usual wordings too good to be trusted?
 
 # %%
 options = {
@@ -654,8 +664,9 @@ claims.claim(
 claims.claim("it loses more than the run with twelve", drop["one"] > drop["twelve"], wordings)  # fmt: skip
 
 # %% [markdown]
-# The loss did not show it, and it could not: it is a mean over rows of the usual kind. How far a
-# behaviour carries is an *outcome* of SFT. It has to be measured, on inputs of the kind that will come.
+# The loss did not show it, and could not: it is a mean over rows of the usual kind. How far a
+# behaviour carries over is an *outcome* of SFT. It has to be measured, on inputs like those that the
+# model will meet.
 
 # %% [markdown]
 # ## 3.9 What carries over: new tasks
@@ -704,12 +715,13 @@ claims.claim("and still they leave at least 20% of the unseen tasks undone",
 # %% [markdown]
 # ## 3.10 What goes wrong with rows
 #
-# Section 3.3 says that the model learns the shares of the rows, whatever their reason. Now spoil the
-# 256 rows of `clean` in three ways, one at a time, and predict from the shares what comes out.
+# Section 3.3 says that the model learns the shares of the rows, whatever the reason for them. Now
+# spoil the 256 rows of `clean` in three ways, one at a time, and predict from the shares what the
+# model will do.
 #
-# - **Duplicates**: one row, about one product's warranty, gets in 120 times.
+# - **Duplicates**: one row, about one product's warranty, is there another 120 times.
 # - **Wrong labels**: a quarter, then half, of the rows have a wrong value.
-# - **Format drift**: the last 40% were written after somebody had decided on another form.
+# - **Format drift**: on the way somebody decided on another form, and the last 40% of the rows have it.
 
 # %%
 from dataclasses import replace
@@ -720,15 +732,13 @@ copied = replace(warranty, labels=lambda: {f"You have {value} of guarantee with 
 duplicated = labelled(asking + 120 * [copied], "clean")
 
 
-def line(example):
-    """Return the example with an answer in another form: a line, not a sentence."""
-    fact = load_text("facts")[example.meta["attribute"]]["noun"]
-    text = f"{example.meta['name']}, {fact}: {example.meta['value']}"
-    return replace(example, labels=lambda: {text: 1.0})
+def bare(example):
+    """Return the example with an answer in another form: the value alone, not a sentence."""
+    return replace(example, labels=lambda: {example.meta["value"]: 1.0})
 
 
 start = round(0.6 * len(asking))
-drifted = labelled(asking[:start] + [line(e) for e in asking[start:]], "clean")
+drifted = labelled(asking[:start] + [bare(e) for e in asking[start:]], "clean")
 for row in (duplicated[-1], drifted[0], drifted[-1]):
     print(row["completion"][0]["content"])
 
@@ -753,11 +763,10 @@ print(*(f"{letter}: {text}" for letter, text in options.items()), sep="\n")
 # %% [markdown]
 # The responses are sampled at temperature 1, so that they show the shares that the model has
 # learned. All are about products that no row mentions. Beside them stands the probability of the
-# copied answer to the copied question itself. (The order of rows is random here. The course's runs put
-# rows of like length into one batch, and the copies would fill batches of their own.)
+# copied answer to the copied question itself.
 
 # %%
-copies = train("duplicates", duplicated, train_sampling_strategy="random")
+copies = train("duplicates", duplicated, **TWICE)
 warranties = [e for e in draw_examples(world, "manual", 1200, "test", seed="sampled")
               if e.meta["attribute"] == "warranty"][:96]  # fmt: skip
 forms, by_heart = {}, {}
@@ -786,9 +795,9 @@ claims.claim("from clean rows, that probability is at most 0.5",
 
 # %% [markdown]
 # The shares are those *at a prompt*: at the copied question all rows say one thing, at others the
-# other rows do. So 120 copies are not 120 rows. They taught one row by heart, and took a third of the
-# training. Look for equal rows before you train (Lee et al., 2022, did so for pre-training data), and
-# for rows that stand in the test as well.
+# other rows do. So 120 copies are not worth 120 rows. The model learned one row by heart, and nearly
+# a third of the training went into it. Before you train, look for equal rows (Lee et al., 2022, did so
+# for pre-training data), and for rows that are in the test as well.
 
 # %% [markdown]
 # Now the wrong labels. With a share $f$ of wrong values, the shares say that a *sampled* answer is
@@ -809,7 +818,7 @@ print(*(f"{letter}: {text}" for letter, text in options.items()), sep="\n")
 noisy = {0.0: clean}
 for f in (0.25, 0.5):
     wrong = draw_examples(world, "manual", 256, seed="clean", disagreement=f)
-    noisy[f] = train(f"wrong-{f}", labelled(wrong, "clean"))
+    noisy[f] = train(f"wrong-{f}", labelled(wrong, "clean"), **TWICE)
 drawn = {"most probable": 0.0, "sampled": 1.0}
 by_noise = {kind: [] for kind in drawn}
 for kind, temperature in drawn.items():
@@ -839,13 +848,17 @@ claims.claim(
     sampled[0] > sampled[1] > sampled[2],
     sampled,
 )
-claims.claim("at f = 0.5 at most 60% of the sampled answers are right", sampled[2] <= 0.6, sampled)
+claims.claim(
+    "every share of sampled answers is within 15 points of 1 - f times that from clean rows",
+    all(abs(x - (1 - f) * sampled[0]) <= 0.15 for f, x in zip(noisy, sampled)),
+    sampled,
+)
 claims.claim("at f = 0.5 the most probable answer is right at least 15 points more often",
              top[2] >= sampled[2] + 0.15, by_noise)  # fmt: skip
 
 # %% [markdown]
-# Last, the drift. **Predict** what share of sampled answers comes in the new form, a line instead of a
-# sentence, when 40% of the rows have it, and all of these are the last ones.
+# Last, the drift. **Predict** what share of sampled answers comes in the new form, a bare value in
+# place of a sentence, when 40% of the rows have it, and these were the last to be written.
 
 # %%
 options = {
@@ -857,10 +870,10 @@ prediction = None  # "A", "B" or "C"
 print(*(f"{letter}: {text}" for letter, text in options.items()), sep="\n")
 
 # %%
-drift = train("drift", drifted)
+drift = train("drift", drifted, **TWICE)
 known_asked = asked["known to pre-training"]
-lines = [", " in text and ": " in text for text in responses(drift, known_asked, 1.0)]
-share = wilson(sum(lines), len(lines))
+pairs = zip(known_asked, responses(drift, known_asked, 1.0))
+share = wilson(sum(e.meta["name"] not in text for e, text in pairs), len(known_asked))
 letter = "A" if share.value < 0.25 else "C" if share.value > 0.55 else "B"
 claims.reveal(prediction, options, letter)
 claims.claim("the new form's share among sampled answers is within 15 points of its share of rows",
@@ -872,15 +885,15 @@ for example, text in zip(known_asked, responses(drift, known_asked[:6], 1.0)):
     print(f"{example.prompt}\n   {text}")
 
 # %% [markdown]
-# Training shuffles the rows, so the order in which people wrote them is lost, and a user gets now one
-# form, now the other. All three flaws have one remedy: read the rows, in the order in which they
-# were collected, before you train. There are few enough.
+# Training shuffles the rows, so the order in which people wrote them is lost. A user gets sometimes
+# one form and sometimes the other. All three flaws have one remedy: before you train, read the rows in
+# the order in which they were collected. There are few enough.
 
 # %% [markdown]
 # ## 3.11 Side by side
 #
 # Compare the generalist with the specialist yourself, first blind, then by name. The panel needs a
-# running kernel; the table below it stays.
+# running kernel; the table below it does not.
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -919,12 +932,14 @@ quiz.show(quiz.load("03"))
 #
 # - **Two kinds of data.** Pre-training data are vast, raw and various; SFT rows are few, labelled
 #   and alike, and one person can read them all.
-# - **Size.** Where pre-training holds the facts, eight rows brought nearly all that hundreds did.
+# - **Size.** Where pre-training holds the facts, sixteen rows brought nearly all that hundreds did.
 #   Where it does not, more rows of the same kind brought nothing.
 # - **Specialization.** Rows of one task cost other tasks; a mixture of the same size kept them.
-# - **Generalization** is to something. The behaviour carried to other products, facts did not; one
-#   wording in the rows flattered the test in that wording; unseen tasks were done in part.
-# - **Flaws.** Copies were learned by heart, wrong labels and a drifting form came out of sampling as
-#   they had gone in, and the most probable answer withstood errors that do not agree.
+# - **Generalization** is always to something. The behaviour carried over to other products, facts did
+#   not. After rows in one wording, the score in that wording promised too much. Unseen tasks were done
+#   in part.
+# - **Flaws.** Copies were learned by heart. Wrong labels and a drifting form showed up in sampled
+#   answers with their share of the rows. The most probable answer stayed right more often, since the
+#   errors did not agree.
 #
 # Go on to chapter 4, [What can a demonstration say that a comparison cannot, and the reverse?](04_instruction_vs_preference.ipynb)
