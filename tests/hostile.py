@@ -91,7 +91,7 @@ WRONG_GRADIENT = TOKEN_NLL.replace(
 TRICKLE = """import gc, socket, time
 def token_nll(logits, targets):
     sockets = [x for x in gc.get_objects() if isinstance(x, socket.socket)]
-    data = (1000).to_bytes(8, "little") + (0).to_bytes(8, "little")
+    data = (9000).to_bytes(8, "little") + (0).to_bytes(8, "little")
     while True:
         for channel in sockets:
             try: channel.sendall(data)

@@ -109,9 +109,9 @@ def test_responses_are_scored_without_the_space_of_the_template(said):
 
 
 def test_a_run_starts_at_the_reference_and_leaves_it(run):
-    first, *_, last = rounds(run)
-    assert first["kl_policy_ref"] == pytest.approx(0, abs=1e-4)
-    assert last["kl_policy_ref"] > 0.1
+    first, *later = [row["kl_policy_ref"] for row in rounds(run)]
+    assert first == pytest.approx(0, abs=1e-4)
+    assert fmean(later[-8:]) > 0.1  # a round's estimate is the mean of 16 responses, and noisy
 
 
 def test_the_logged_divergence_is_of_whole_responses(run):

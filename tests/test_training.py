@@ -204,7 +204,7 @@ def test_the_bundled_recipe_adds_the_likelihood_of_what_is_chosen(sft_run, pairs
     ]  # fmt: skip
     # One step sees eight of the pairs, so the mean lies between the extremes of all.
     costs = [-sum(row) / len(row) for row in logps]
-    added = rows(run)[0]["loss"] - 0.6931
+    added = (rows(run)[0]["loss"] - 0.6931) / ANCHORED["loss_weights"][1]
     assert min(costs) < added < max(costs)
     config = json.loads((run / "config.json").read_text())
     assert config["loss_type"] == ["sigmoid", "sft"]
