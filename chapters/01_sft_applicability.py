@@ -201,16 +201,37 @@ for task, examples in tests.items():
 print({task: round(score.value, 2) for task, score in base_scores.items()})
 
 # %% [markdown]
-# It goes on with text of the kind that it knows. It has read the manual, but it does not answer:
-# after a question its documents hold many other things. To know something and to say it when asked
-# are two abilities, and the second is missing.
+# Whatever is asked, it begins another document: as far as it can tell, the last one has ended. Does
+# it lack the facts? Give it a sentence from the manual as plain text, up to the value, and let it
+# go on.
 
 # %%
 from alignlab.claims import claim, reveal
+from alignlab.generate import generate
+
+
+def begun(example):
+    """Return the beginning of a right answer that names the product, up to the value."""
+    starts = (text.split(example.meta["value"])[0] for text in example.labels())
+    return next(start.rstrip() for start in starts if example.meta["name"] in start)
+
+
+starts = [begun(example) for example in tests["manual"]]
+ends = generate(load_model(MODEL), tokenizer, starts, max_new_tokens=8, chat=False)
+values = [example.meta["value"] for example in tests["manual"]]
+known = sum(end.strip().startswith(value) for end, value in zip(ends, values)) / len(values)
+print(starts[0], "...")
+claim("the base model completes at least 80% of such sentences rightly", known >= 0.8, known)
+
+# %% [markdown]
+# So it has read the manual and knows it. To know something and to say it when asked are two
+# abilities, and the second is missing.
+
+# %%
 
 for task, name in {"manual": "questions", "contract": "contracts", "refuse": "requests"}.items():
     score = base_scores[task]
-    claim(f"the base model is right on at most 25% of {name}", score.value <= 0.25, score)
+    claim(f"the base model is right on at most 10% of {name}", score.value <= 0.1, score)
 
 # %% [markdown]
 # ## Prediction 1: how many examples?
@@ -457,7 +478,7 @@ plt.show()
 # %%
 form, stock, exact = (score["SFT on slogans"].value for score in made.values())
 claim("the held-out loss begins at twice the floor or more", first >= 2, first)
-claim("it ends between 10% below and 50% above the floor", 0.9 <= last <= 1.5, last)
+claim("it ends between 10% below and 35% above the floor", 0.9 <= last <= 1.35, last)
 claim("at least 90% of responses have the form of a slogan", form >= 0.9, form)
 claim("at least half are one of the copywriters' twelve", stock >= 0.5, stock)
 claim("at most 25% are the one that was drawn", exact <= 0.25, exact)
@@ -506,7 +527,7 @@ print(f"same value {same / 1000:.3f}, by the formula {expected / 1000:.3f}")
 claim("agreement is within 4 points of the formula", abs(same - expected) <= 40, same)
 
 # %% [markdown]
-# Now train on such labels: four models, each on 300 manual questions. SFT raises the probability of
+# Now train on such labels: four models, each on 300 manual questions, read twice. SFT raises the probability of
 # every label, right or wrong. A model that fits them well states the right value as often as the
 # annotators do, if its answers are *drawn* from its probabilities (temperature 1). So if the model
 # with clean labels is right with probability $q$, the others should be at $q\,(1 - d)$.
@@ -524,11 +545,13 @@ prediction = None
 
 # %%
 DIALS = (0.0, 0.25, 0.5, 0.75)
+TWICE = QUIET | {"num_train_epochs": 2, "train_sampling_strategy": "random"}
+TWICE["per_device_train_batch_size"] = 8
 questions = held_out("manual", 128)
 right = {"answers drawn": [], "most probable answer": []}
 for d in DIALS:
     rows = labelled(draw_examples(world, "manual", 300, disagreement=d), "manual")
-    run = sft(MODEL, Dataset.from_list(rows), FOLDER / f"disagree-{d}", num_train_epochs=3, **QUIET)
+    run = sft(MODEL, Dataset.from_list(rows), FOLDER / f"disagree-{d}", **TWICE)
     model = load_model(run)
     for name, temperature in zip(right, (1.0, 0.0)):
         texts, _ = respond(model, tokenizer, questions, temperature=temperature, max_new_tokens=40)
@@ -561,7 +584,7 @@ plt.show()
 misses = [abs(value - drawn[0] * (1 - d)) for d, value in zip(DIALS, drawn)]
 claim("with consistent labels, at least 70% of drawn answers are right", drawn[0] >= 0.7, drawn)
 claim("each worse set of labels gives a worse model", drawn == sorted(drawn, reverse=True), drawn)
-claim("every share is within 20 points of the prediction", max(misses) <= 0.2, drawn)
+claim("every share is within 15 points of the prediction", max(misses) <= 0.15, drawn)
 
 # %% [markdown]
 # Disagreement is learned as faithfully as agreement. Taking the most probable answer hides part of
@@ -632,7 +655,6 @@ prediction = None
 # with consistent labels, above); and the model of all four projects, which has seen refusals.
 
 # %%
-from alignlab.generate import generate
 from alignlab.world.judges import refuses
 
 sources = {"base": MODEL, "manual questions only": FOLDER / "disagree-0.0",
@@ -776,9 +798,9 @@ plt.show()
 # %% [markdown]
 # ## Side by side
 #
-# Now see for yourself. The panel asks the base model and your fine-tuned one. Write any request
-# into its field, for instance harm in a dress that you think of. It needs a running kernel; the
-# table below it stays when the notebook is saved.
+# The panel asks the base model and your fine-tuned one. Write any request into its field, for
+# instance one whose harm is disguised in a way that this chapter did not try. The panel needs a
+# running kernel; the table below it does not.
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -812,9 +834,10 @@ quiz.show(quiz.load("01"))
 # ## What was measured
 #
 # - Manual questions, contracts and refusals went from near 0 to near 1 on held-out cases.
-# - About a product that nobody told it of, the model was as fluent as ever, and wrong.
+# - About products that neither pre-training nor the examples mention, the model was as fluent as
+#   before, and wrong.
 # - For slogans the loss stopped at the entropy of the labels, and exact match stayed low.
-# - With inconsistent labels, the share of right answers fell as the annotators' own.
+# - With inconsistent labels, the share of right answers fell as the annotators' own did.
 # - Harmful requests unlike the examples were refused less often than those like them.
 # - A scorecard of agreement, cost and facts placed projects that no model had seen.
 #

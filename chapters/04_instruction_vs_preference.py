@@ -24,7 +24,7 @@
 #   model;
 # - measure whether instructions are kept, with programs as judges;
 # - write Bradley and Terry's model of a choice from an empty cell, and fit a reward with it;
-# - say why "correct, but nobody understands it" asks for comparisons;
+# - say why "correct, but people do not like to read it" asks for comparisons;
 # - tell what is optimised from what is wanted, and see where the two part.
 #
 # **Time**: 75 minutes to read and think, about 3 minutes to run. **Hardware**: two CPU cores and
@@ -191,8 +191,7 @@ claims.claim(
 # %% [markdown]
 # So a demonstration says *what to write*, token by token, whether or not the model could ever
 # have written it. A comparison says one thing, and it is about two texts that are there already.
-# That sounds like a bad bargain. Keep the figure in mind, and see below what the one thing is
-# good for.
+# That sounds like a bad bargain. The rest of the chapter shows what the one thing is good for.
 
 # %% [markdown]
 # ## Bradley and Terry's model, from scratch
@@ -331,7 +330,7 @@ claims.claim("that of correct is still 0, where the fit began", fitted[0] == 0, 
 # another. No list of demonstrations holds that: a clear text and a technical one would stand in
 # it side by side, as equals. But look at *correct*. In truth it weighs 3; the fit says 0, since
 # both responses of every pair were correct. What never differs between two responses, comparisons
-# cannot teach. Remember it for the end of the chapter.
+# cannot teach. At the end of the chapter this will matter.
 
 # %% [markdown]
 # ## Explicit instructions
@@ -370,8 +369,8 @@ for place in (0, 12):
     print(f"\n{tests[place].prompt}\n   {found['base'][place][:200]!r} ...")
 
 # %% [markdown]
-# It goes on writing, and does not do what it was asked. Now turn 420 prompts into both kinds of
-# data: 240 instructions, and 180 requests for explanations, which a later section needs. Staff
+# It begins another document and does nothing of what it was asked. Now turn 420 prompts into both
+# kinds of data: 240 instructions, and 180 requests for explanations, which a later section needs. Staff
 # answered those mostly in technical language.
 #
 # As a demonstration, a prompt has the response that was written for it. As a comparison, the same
@@ -418,9 +417,8 @@ print("a comparison has   ", *comparisons[0])
 # %% [markdown]
 # Both runs start from the base model and see every row once. The comparisons train through DPO,
 # which chapter 6 derives. Here this much is enough: its loss is that of a comparison, above, and
-# its reward says by how much a response has become more probable than it was at the start.
-# `PLAIN` asks for this loss alone, since the course's own recipe adds some of the loss of a
-# demonstration. Which instructions will be kept?
+# its reward says by how much a response has become more probable than it was at the start. Which
+# data will make a model that keeps instructions?
 
 # %%
 options = {
@@ -440,7 +438,7 @@ staff = sft(MODEL, Dataset.from_list(demonstrations), FOLDER / "staff", **QUIET)
 print("demonstrations:", plots.read_metrics(staff)[-1]["step"], "steps")
 
 # %%
-PLAIN = {"loss_type": ["sigmoid"], "loss_weights": None, "beta": 0.1, "learning_rate": 3e-4}
+PLAIN = {"loss_type": "sigmoid", "beta": 0.1, "learning_rate": 3e-4}
 chooser = dpo(MODEL, Dataset.from_list(comparisons), FOLDER / "chooser", **PLAIN, **QUIET)
 print("comparisons:", plots.read_metrics(chooser)[-1]["step"], "steps")
 
@@ -519,19 +517,20 @@ for place in (0, 10, 20, 30):
         print(f"   {name:14}  {found[name][place][:120]!r}")
 
 # %% [markdown]
-# It has learned what it was asked: which of two responses is better. Some answers even begin
-# rightly, and then go on and on. Both responses of every pair had ended, so ending never made a
-# difference, and like *correct* above it was not learned. A demonstration shows all that a
-# response needs, its end included.
+# After comparisons it still begins another document, as the base model did. It has learned what it
+# was asked: which of two answers is better. But both texts of every pair were answers, so *that* an
+# answer is wanted never made a difference, and like *correct* above it was not learned. Good answers
+# have gained probability, and another document is still more probable. A demonstration shows all
+# that a response needs, from its first word to its end.
 #
 # That is the motive of *instruction alignment*: where the right response can be written down,
 # write it down. Ouyang et al. (2022) too let people rank outputs only after a model had been
 # trained on demonstrations.
 
 # %% [markdown]
-# ## Correct, and nobody understands it
+# ## Correct is not enough
 #
-# Now the reverse. The model that learned from demonstrations also explains, much as staff do.
+# Now the reverse. The model that learned from demonstrations also explains ideas.
 # Here are two of its answers on test ideas, and the mean parts of the true reward, each from 0 to
 # 1: *correct* by the judge of the idea; *clear* by the length of sentences and the number of
 # technical terms; *friendly* by an opening and a closing phrase.
@@ -550,9 +549,9 @@ parts = [reward_parts(e.meta, text) | form_parts(e.meta, text) for e, text in zi
 print({name: round(fmean(row[name] for row in parts), 2) for name in parts[0]})
 
 # %% [markdown]
-# Nothing in them is friendly, and the texts that the model learned from, right as they are, are
-# technical and wordy. There is time for one more round of training, on 240 prompts about the
-# ideas of the training split. Two proposals:
+# They are correct, and hardly anything in them is friendly. Nine in ten of the texts that the model
+# learned from are technical besides, right as they are. There is time for one more round of training,
+# on 240 prompts about the ideas of the training split. Two proposals:
 #
 # - **More demonstrations**: staff answer all 240, correctly, in their way.
 # - **Comparisons**: for each of the 240, customers see two correct explanations and choose one.
@@ -664,14 +663,16 @@ claims.claim("comparisons move it by 4 nats or more", gain["comparisons"] >= 4, 
 claims.claim("more demonstrations do not, by 1 nat at most", gain["more demonstrations"] <= 1, gain)
 mean = {part: {name: score.value for name, score in row.items()} for part, row in bars.items()}
 cost = mean["correct"]["first round"] - mean["correct"]["comparisons"]
-claims.claim("correct falls by less than 0.3", cost < 0.3, mean["correct"])
+claims.claim("correct falls by less than 0.15", cost < 0.15, mean["correct"])
+kind = {name: value - mean["friendly"]["first round"] for name, value in mean["friendly"].items()}
+claims.claim("comparisons raise friendly by 0.3 or more", kind["comparisons"] >= 0.3, kind)
+claims.claim("more demonstrations by 0.1 at most", kind["more demonstrations"] <= 0.1, kind)
 
 # %% [markdown]
 # The demonstrations did what demonstrations do: they made the staff's way of writing more
 # probable. They do not say that this way is to become rarer, and a comparison says just that.
-# Nobody wrote a new text for it. That is the motive of *preference tuning*: some qualities are
-# hard to write to order and easy to see (Stiennon et al., 2020). How much of it shows in the
-# answers after 30 steps, the bars on the right say.
+# Nobody in the company wrote a new text for it. That is the motive of *preference tuning*: some
+# qualities are hard to write to order and easy to see (Stiennon et al., 2020).
 #
 # Would demonstrations in the friendly style have done it as well? Try it: the chosen responses of
 # the pairs, as rows of `chat`, are such demonstrations. With real customers somebody would have
@@ -682,12 +683,12 @@ claims.claim("correct falls by less than 0.3", cost < 0.3, mean["correct"])
 #
 # Which of two answers people prefer, a judge has to say: a person, or a language model in place
 # of one. Judges have habits. One of the strongest is to like what stands first (Zheng et al.,
-# 2023). Take a judge who follows the true reward, not sharply, and to whom the first place is
-# worth 1 on top.
+# 2023). Take a judge who follows the true reward, though not sharply, and who gives a bonus of
+# 1 to what stands first.
 #
 # Two writers explain the same 200 ideas in the same plain sentences. One opens with a friendly
-# phrase, the other also closes with one, which is worth a little. With the second writer's texts
-# on top it wins well over half. What is its win rate with the places changed over?
+# phrase, the other also closes with one, which is worth a little. With its texts on top, the second
+# writer wins well over half. What is its win rate when the two change places?
 
 # %%
 options = {"A": "about the same", "B": "close to one half", "C": "well below one half"}
@@ -899,9 +900,9 @@ for name, texts in (("all drafts", drafts), ("favourites", [[text] for text in b
     print(f"{name}: {length:.0f} words, correct {correct:.2f}")
 
 # %% [markdown]
-# Among few drafts the proxy picks the plain and friendly one, and people would, too. Among many
-# there is always one that the proxy overrates: long, going on after all has been said, or wrong,
-# which it never learned to see. It was fitted to pairs of correct and finished texts, and is now
+# Among few drafts the proxy picks the plain and friendly one, and people would too. Among many there
+# is nearly always one that the proxy overrates: long, going on after everything has been said, or
+# wrong, which it never learned to see. It was fitted to pairs of correct and finished texts, and is now
 # asked about others. Gao et al. (2023) measured this turn for reward models of many sizes.
 # Chapter 5 meets it again, with a reward model that is trained.
 #
@@ -919,8 +920,8 @@ for name, texts in (("all drafts", drafts), ("favourites", [[text] for text in b
 # %% [markdown]
 # ## Side by side
 #
-# Now you. The panel shows two answers to a prompt, their models hidden, in seeded places. Vote
-# for the one that you like, then read which was which. The votes go into a file, and
+# Now compare for yourself. The panel shows two answers to a prompt, their models hidden, in seeded
+# places. Vote for the one that you like, then read which was which. The votes go into a file, and
 # `alignlab.vote_training.vote_and_train` trains on such a file.
 
 # %%
@@ -978,9 +979,9 @@ quiz.show(quiz.load("04"))
 # - Choices followed Bradley and Terry's model, and the weights of the reward came back out of
 #   them.
 # - 240 more demonstrations made the staff's way of writing more probable; 240 comparisons moved
-#   the model's probabilities towards clear and friendly texts.
-# - A judge's place habit decided between two nearly equal writers, until places were changed
-#   over.
+#   the model's probabilities, and what it writes, towards friendly texts.
+# - A judge's habit of liking what stands first decided between two nearly equal writers. The mean of
+#   both orders did not depend on it.
 # - What was optimised and what was wanted parted three times: a loss, a ranking, and a proxy.
 #
 # **Next**: chapter 5, on reward models and RLHF, is being written; its

@@ -9,10 +9,6 @@
 # ---
 
 # %% [markdown]
-# **Draft: this notebook has never been run whole.** Results that its text and its summary state are
-# expectations, and the thresholds of its claims are guesses, until it has been.
-
-# %% [markdown]
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/alignlab/blob/main/chapters/05_reward_models_and_rlhf.ipynb)
 #
 # # 5 What does the path that DPO avoids look like, and cost?
@@ -31,7 +27,7 @@
 # - read learned reward, true reward and KL divergence of a run, and say where it should stop;
 # - list what RLHF takes that DPO does not, with figures.
 #
-# **Time**: 60 minutes to read and predict; the code runs for about 3 minutes on two CPU cores.
+# **Time**: 60 minutes to read and predict; the code runs for about 4 minutes on two CPU cores.
 # **Hardware**: a laptop. Nothing is downloaded.
 #
 # **Before**: comparisons and Bradley–Terry (chapter 4), KL divergence (chapter 2). **Here**: human
@@ -62,24 +58,24 @@ FOLDER, MODEL, QUIET = chapter.begin()
 # ## One comparison
 #
 # The company's staff explain everyday ideas: some technically, some plainly, some with friendly
-# words around it. 320 pairs of explanations were shown to people, who chose the one they liked
-# better. In this course people follow a *true reward* that we know, so here the truth stands beside
-# the choice: the margin is the true reward of the chosen response less that of the other.
+# words before and after. 160 pairs of explanations were shown to people, who chose the one they
+# liked better. In this course people follow a *true reward* that we know, so here the truth stands
+# beside the choice: the margin is the true reward of the chosen response less that of the other.
 
 # %%
 from alignlab.world import World
 from alignlab.world.preferences import Annotator, draw_pairs
 
-world, people = World(0), Annotator(sharpness=0.5)
-pairs = draw_pairs(world, "style", 320, annotator=people)
+world, people = World(0), Annotator(sharpness=1.0)
+pairs = draw_pairs(world, "style", 160, annotator=people)
 for field in ("prompt", "chosen", "rejected", "margin"):
     print(f"{field:9}", getattr(pairs[0], field))
 
 # %% [markdown]
-# The *sharpness* says how surely these people see a difference: at 0.5 they often choose the worse
-# one. Now the same row as tokens. SFT and DPO score the tokens marked with a 1, one by one. A
-# reward model scores none of them. It reads prompt and response, and gives one number where the
-# response ends, at the last token.
+# The *sharpness* says how surely people see a difference. At 1 they are easily mistaken: of two
+# responses whose rewards differ by 1, they choose the worse one in 27 of 100 cases. Now the same
+# row as tokens. SFT and DPO score the tokens marked with a 1, one by one. A reward model scores
+# none of them. It reads prompt and response, and gives one number at the last token.
 
 # %%
 from alignlab.data import show_mask
@@ -138,10 +134,11 @@ print(f"what such a judge gets on these 240 choices:         {knows:.3f}")
 #
 # ## Where the policy starts
 #
-# RLHF needs a model that answers already. So SFT comes first, on 240 explanations in the staff's
-# own mixture of styles: half technical, a quarter plain, a quarter friendly in one of two degrees.
-# The model is always sampled at temperature 0.7, so *the policy* means that: its logits divided by
-# 0.7.
+# RLHF needs a model that answers already. So SFT comes first, on 240 explanations. In this
+# department staff write technically in three of four cases; the rest is plain, or friendly in one
+# of two degrees.
+# The model is always sampled at temperature 0.85, so *the policy* means that: its logits
+# divided by 0.85.
 
 # %%
 from datasets import Dataset
@@ -150,7 +147,8 @@ from alignlab.sft import sft
 from alignlab.world.recipes import labelled
 from alignlab.world.tasks import draw_examples
 
-taught = labelled(draw_examples(world, "explain", 240, seed=5), seed=5)
+STYLES = {"technical": 0.75, "plain": 0.125, "friendly": 0.0625, "friendliest": 0.0625}
+taught = labelled(draw_examples(world, "explain", 240, seed=5, styles=STYLES), seed=5)
 start = sft(MODEL, Dataset.from_list(taught), FOLDER / "sft", num_train_epochs=2, **QUIET)
 print("SFT on", len(taught), "explanations: done")
 
@@ -159,10 +157,8 @@ print("SFT on", len(taught), "explanations: done")
 from alignlab.evaluate import bootstrap, respond
 from alignlab.world.preferences import true_reward
 
-tests = list({e.prompt: e for e in draw_examples(world, "explain", 48, "test", seed=5)}.values())
-
-
-TEMPERATURE = 0.7
+TEMPERATURE = 0.85
+tests = list({e.prompt: e for e in draw_examples(world, "explain", 64, "test", seed=5)}.values())
 
 
 def judged(source, examples=tests):
@@ -171,13 +167,13 @@ def judged(source, examples=tests):
     return texts, [true_reward(e.meta, text) for e, text in zip(examples, texts)]
 
 
-texts, before = judged(start)
-for example, text, reward_of in list(zip(tests, texts, before))[:4]:
+start_texts, before = judged(start)
+for example, text, reward_of in list(zip(tests, start_texts, before))[:4]:
     print(f"{reward_of:5.1f}  {example.prompt} -> {text}\n")
 
 # %% [markdown]
 # The true reward adds up five parts: correct (3), clear (3), friendly (2), short (1) and safe (3),
-# and form counts in a correct response only. A technical explanation gets less than 7, a clear one
+# and form counts in a correct response only. A technical explanation gets about 7, a clear one
 # between two friendly phrases more than 11. So there is something to gain, and the model can write
 # it already: it only has to do so more often.
 
@@ -254,7 +250,7 @@ print("model copies while nothing is done:", nothing.copies)
 # ## A reward model
 #
 # `reward` puts a new head on the SFT model's body, one number for the last token, and trains it
-# with TRL's `RewardTrainer` on the 320 pairs.
+# with TRL's `RewardTrainer` on the 160 pairs.
 #
 # **Predict.** How often will it name the response that people chose, in the 240 held-out pairs? One
 # who knows the truth is expected to be right as often as the ceiling says.
@@ -308,7 +304,7 @@ from alignlab.evaluate import wilson
 hits = wilson((learned_margin > 0).sum().item(), len(held_out))
 gap = hits.value - ceiling
 reveal(prediction, options, "A" if gap > 0.05 else "C" if gap < -0.05 else "B")
-claim("320 pairs bring the reward model within 10 points of the ceiling", gap > -0.10, gap)
+claim("160 pairs bring the reward model within 10 points of the ceiling", gap > -0.10, gap)
 claim("it foresees choices better than a coin", hits.low > 0.5, hits)
 claim("it does not pass the ceiling by more than chance allows", hits.low < ceiling, hits)
 
@@ -374,7 +370,7 @@ for place, (kind, responses) in enumerate(kinds.items()):
     rows = [{"prompt": e.prompt, "completion": text} for e, text in zip(tests, responses)]
     scores[kind] = torch.tensor(score(judge, tokenizer, rows))
     truth = [true_reward(e.meta, text) for e, text in zip(tests, responses)]
-    ax.plot(truth, scores[kind], MARKERS[place], color=COLOURS[place], alpha=0.6, label=kind)
+    ax.plot(truth, scores[kind], MARKERS[place], color=COLOURS[place], mfc="none", label=kind)
 ax.set_xlabel("true reward")
 ax.set_ylabel("learned reward (nats, level open)")
 ax.legend(frameon=False)
@@ -382,7 +378,7 @@ plt.show()
 
 # %% [markdown]
 # Each mark is a response to one prompt. If the learned reward were the true one, all marks would
-# lie on a rising line. Those on the left are worth next to nothing, and yet some stand high.
+# lie on a rising line. Those on the left, at 3, are wrong and only safe, and yet they stand high.
 
 # %%
 fooled = (scores["another idea, friendly"] > scores["right, technical"]).float().mean().item()
@@ -518,10 +514,10 @@ claim("with siblings as the baseline it scatters as before", abs(same - 1) < 0.0
 #
 # ## The run
 #
-# `rl` hands policy, prompts and reward model to TRL's `RLOOTrainer`. Each round asks 8 prompts, 8
-# times each, and makes two steps of the 64 responses. The ideas asked about are new to SFT and to
-# the reward model. The price is low, $\beta = 0.05$. At no cost, `watch` has the true reward logged
-# as well; the run does not follow it. Three seeds, so that you see what is chance.
+# `rl` hands policy, prompts and reward model to TRL's `RLOOTrainer`. Each round asks 6 of 64
+# prompts, 8 times each, and makes one step of the 48 responses. The ideas asked about are new to
+# SFT and to the reward model. The price is low, $\beta = 0.01$, and the steps are large, so that the
+# run goes far in little time. `watch` has the true reward logged as well; nothing follows it.
 #
 # **Predict.** The learned reward will rise. What will the *true* reward do meanwhile?
 
@@ -549,82 +545,82 @@ def truth(prompt, response):
     return true_reward(known[prompt], response)
 
 
-followed = {"watch": truth, "temperature": TEMPERATURE, **QUIET}
-print(len(prompts), "different prompts about", len({m["idea"] for m in known.values()}), "ideas")
+print(len(prompts), "prompts, the first:", prompts[0]["prompt"][0]["content"])
 
 # %%
 from alignlab.plots import read_metrics
 
-runs = {
-    f"seed {seed}": rl(
-        start, FOLDER / "reward", prompts, FOLDER / f"rl{seed}", seed=seed, **followed
-    )
-    for seed in (0, 1, 2)
-}
-rounds = {name: [row for row in read_metrics(run) if "reward" in row] for name, run in runs.items()}
-print({name: len(rows) for name, rows in rounds.items()}, "rounds")
+followed = {"watch": truth, "temperature": TEMPERATURE, "beta": 0.01, "steps_per_generation": 1}
+followed |= {"per_device_train_batch_size": 48, "learning_rate": 3e-3, **QUIET}
+end = rl(start, FOLDER / "reward", prompts, FOLDER / "rl", max_steps=28, **followed)
+rounds = read_metrics(end)
+print(len(rounds), "rounds of 48 responses")
+
+# %% [markdown]
+# One round says little, so take blocks of four, with 192 responses. For each block you see its mean
+# learned reward on the left, its mean true reward on the right, and how far from the reference the
+# policy was that wrote them, estimated from the same responses.
 
 # %%
 from alignlab.evaluate import Score
 from alignlab.figures import frontier
 
 
-def mean_of(row, kind):
-    """Return the mean reward of a round's 64 responses, with its 95% interval."""
-    mean, reach = row[f"rewards/{kind}/mean"], 1.96 * row[f"rewards/{kind}/std"] / 8
-    return Score(mean, mean - reach, mean + reach, 64)
+def blocks(name):
+    """Return the means of a logged value over four rounds each."""
+    return torch.tensor([row[name] for row in rounds]).view(-1, 4).mean(1)
 
 
-def path(rows, kind):
-    distances = [Score(row["kl_policy_ref"], *2 * [row["kl_policy_ref"]], 64) for row in rows]
-    return [(d, mean_of(row, kind), "") for d, row in zip(distances, rows)]
+def path(kind):
+    """Return distance, reward with its 95% interval, and number of the rounds of each block."""
+    means, reach = blocks(f"rewards/{kind}/mean"), 1.96 * blocks(f"rewards/{kind}/std") / 192**0.5
+    rows = zip(*(values.tolist() for values in (blocks("kl_policy_ref"), means, reach)))
+    return [
+        (Score(d, d, d, 192), Score(m, m - e, m + e, 192), f"{4 * i + 1}-{4 * i + 4}")
+        for i, (d, m, e) in enumerate(rows)
+    ]
 
 
-figure, axes = plt.subplots(1, 2, figsize=(11, 4))
-for ax, kind, label in zip(axes, ("learned", "watched"), ("learned reward", "true reward")):
-    paths = {name: path(rows, kind) for name, rows in rounds.items()}
-    frontier(paths, ax, "KL divergence from the reference (nats)", label)
+paths = {"learned": path("learned"), "watched": path("watched")}
+figure, axes = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
+for ax, kind, label in zip(axes, paths, ("learned reward (nats)", "true reward")):
+    frontier({"RLOO": paths[kind]}, ax, "KL divergence from the reference (nats)", label)
 plt.show()
 
 # %% [markdown]
-# Each mark is one round of 64 responses, drawn before the round's steps; the lines follow a run
-# from left to right. On the left is what the run follows, on the right what is wanted.
+# To read it: each mark is a block, with the numbers of its rounds; the line follows the run, which
+# starts near 0 nats. On the left is what the run follows, on the right what is wanted. The divergence
+# is that of whole responses, so it also depends on how long they are.
 
 # %%
-true = torch.tensor([[row["rewards/watched/mean"] for row in rows] for rows in rounds.values()])
-proxy = torch.tensor([[row["rewards/learned/mean"] for row in rows] for rows in rounds.values()])
-smooth, smooth_proxy = true.unfold(1, 2, 1).mean(-1), proxy.unfold(1, 2, 1).mean(-1)
-top = smooth.mean(0).argmax().item()
-rise = (smooth[:, top] - smooth[:, 0]).mean().item()
-fall = (smooth[:, top] - smooth[:, -1]).mean().item()
+true, proxy = blocks("rewards/watched/mean"), blocks("rewards/learned/mean")
+top = true.argmax().item()
+rise, fall = (true[top] - true[0]).item(), (true[top] - true[-1]).item()
 reveal(prediction, options, "B" if fall > 1 else "A" if rise > 1 else "C")
-
-# %%
-for seed in range(3):
-    best = smooth[seed].argmax()
-    claim(
-        f"seed {seed}: the true reward ends at least 1 point below its best",
-        smooth[seed, best] - smooth[seed, -1] > 1, smooth[seed],
-    )  # fmt: skip
-    claim(
-        f"seed {seed}: the learned reward ends above where the true one was best",
-        smooth_proxy[seed, -1] > smooth_proxy[seed, best], smooth_proxy[seed],
-    )  # fmt: skip
-claim("on average the true reward has risen before it falls", rise > 0.3, rise)
+far = blocks("kl_policy_ref")
+claim("the run ends at least 10 nats from where it began", far[-1] - far[0] > 10, far)
+more = (proxy[-1] - proxy[top]).item()
+claim("from its best true reward to its end, its learned reward has risen", more > 0.15, proxy)
+noise = 1.96 * (blocks("rewards/watched/std")[[0, top]] / 192**0.5).norm().item()
+claim(
+    "up to that best the true reward has risen, 95% interval above 0", rise > noise, (rise, noise)
+)
+claim("from there to the end it has fallen by more than 1 point", fall > 1, true)
 
 # %% [markdown]
-# *Over-optimisation* (Gao, Schulman and Hilton, 2023): what is followed goes on rising, what is
-# wanted turns round. See how the model writes at the end.
+# *Over-optimisation* (Gao, Schulman and Hilton, 2023): what is followed rises further, what is wanted
+# turns round. One caution: the best of seven blocks was picked after the fact, so a part of its
+# rise may be luck. The fall is tested once more below, on new ideas. See how the model writes.
 
 # %%
 # NBVAL_IGNORE_OUTPUT
-texts, after = judged(runs["seed 0"])
+texts, after = judged(end)
 for example, text, reward_of in list(zip(tests, texts, after))[:4]:
     print(f"{reward_of:5.1f}  {example.prompt} -> {text}\n")
 
 # %% [markdown]
-# These prompts are new to all stages. The responses are what the reward model could not know:
-# friendly in form, and no longer right.
+# These prompts are new to all stages. Which of these texts are right? The table in "Stopping in
+# time" counts.
 #
 # ## Another way to the same place
 #
@@ -635,7 +631,7 @@ for example, text, reward_of in list(zip(tests, texts, after))[:4]:
 
 # %%
 model, kept, truly = load_model(start), [], []
-for prompt in list(known)[:8]:
+for prompt in [row["prompt"][0]["content"] for row in prompts][:8]:
     outputs = sample(model, prompt, 32)
     kept.append(rate(prompt, outputs))
     truly.append([truth(prompt, text) for text in response_texts(tokenizer, outputs)])
@@ -655,57 +651,77 @@ def best_of(n, rewards):
 
 
 distance = [torch.tensor(n).log().item() - (n - 1) / n for n in numbers]
-figure, axes = plt.subplots(1, 2, figsize=(11, 4))
-for ax, values, label in zip(axes, (many_learned, many_true), ("learned reward", "true reward")):
+figure, axes = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
+for ax, values, label in zip(
+    axes, (many_learned, many_true), ("learned reward (nats)", "true reward")
+):
     row = [(Score(d, d, d, 8), best_of(n, values), str(n)) for d, n in zip(distance, numbers)]
-    kind = label.split()[0].replace("true", "watched")
-    paths = {name: path(rows, kind) for name, rows in rounds.items()} | {"best of n": row}
-    frontier(paths, ax, "KL divergence from the reference (nats)", label)
+    frontier({"best of n": row}, ax, "KL divergence from the reference (nats)", label)
 plt.show()
 
 # %% [markdown]
-# The black line is the best of $n$, with $n$ beside each mark; the others are the runs from above.
-# It stays among responses that the SFT model writes by itself, so it cannot go far, and what it
-# takes is 32 responses for each one that is shown.
+# To read it: each mark is the best of $n$, with $n$ beside it, its mean over the 8 prompts and the
+# 95% interval of that mean. It stays among responses that the SFT model writes by itself, so it
+# cannot go far, and what it takes is 32 responses for each one that is shown. On the right the
+# intervals are wide: this small experiment shows what is followed, not what is gained.
 
 # %%
-gain = best_of(32, many_true).value - best_of(1, many_true).value
-gain_proxy = best_of(32, many_learned).value - best_of(1, many_learned).value
-claim(
-    "the best of 32 has a higher learned reward than a single response",
-    gain_proxy > 0.5,
-    gain_proxy,
-)
-claim("its true reward is higher as well", gain > 0.3, gain)
+single, best = best_of(1, many_learned), best_of(32, many_learned)
+claim("the best of 32 has a higher learned reward than a single response", best.low > single.high)
 claim("it is less than 2.6 nats away", distance[-1] < 2.6, distance[-1])
+reaches = {n: best_of(n, many_true) for n in (1, 32)}
+wide = reaches[32].high - reaches[32].low
+claim("with 8 prompts its true reward is known to no better than 1 point", wide > 1, wide)
 
 # %% [markdown]
 # ## Stopping in time
 #
 # Nobody has the true reward of a real policy, but one can have people judge a few of its stages.
-# Here the log says where the mean of the three runs was best. The learning rate is constant, so a
-# run with fewer steps is the beginning of the longer one: train it again and stop there. This is
+# Here the log says which block was best. The learning rate is constant, so a run with fewer steps
+# is the beginning of the longer one: train it again and stop in the middle of that block. This is
 # the run whose cost is measured.
 
 # %%
-stopped, steps = FOLDER / "stopped", rounds["seed 0"][top + 1]["step"] - 1
+stopped, steps = FOLDER / "stopped", max(1, 4 * top + 2)
 with Measured() as cost["RLOO"]:
     rl(start, FOLDER / "reward", prompts, stopped, max_steps=steps, **followed)
-begun = [row for row in read_metrics(stopped) if "reward" in row]
-cost["RLOO"].written = begun[-1]["tokens_generated"]
+cost["RLOO"].written = read_metrics(stopped)[-1]["tokens_generated"]
 print("stopped in time: done")
 
 # %%
-_, early = judged(stopped)
-gained, lost = (
-    bootstrap([b - a for a, b in zip(one, two)]) for one, two in ((before, early), (after, early))
-)
+early_texts, early = judged(stopped)
+lost = bootstrap([b - a for a, b in zip(after, early)])
+claim("on new ideas it earns more than the run's end, interval above 0", lost.low > 0, lost)
+
+# %%
+# NBVAL_IGNORE_OUTPUT
+from alignlab.world.judges import judge as is_right
+from alignlab.world.preferences import form_parts
+from alignlab.world.statements import words
+
+right, warm = {}, {}
+print(f"{'':9}{'true reward':>12}{'right':>7}{'friendly':>10}{'words':>7}")
+for name, said, rewards in (
+    ("start", start_texts, before), ("stopped", early_texts, early), ("end", texts, after)
+):  # fmt: skip
+    right[name] = sum(is_right(e.meta, text) for e, text in zip(tests, said)) / len(tests)
+    warm[name] = bootstrap([form_parts(e.meta, t)["friendly"] for e, t in zip(tests, said)]).value
+    length = sum(len(words(text)) for text in said) / len(tests)
+    mean = sum(rewards) / len(tests)
+    print(f"{name:9}{mean:12.2f}{right[name]:7.2f}{warm[name]:10.2f}{length:7.1f}")
+
+# %%
 claim(
-    "stopped in time, the true reward on new ideas is higher than at the start",
-    gained.low > 0,
-    gained,
+    "at the end answers are friendlier than at the start", warm["end"] > warm["start"] + 0.2, warm
 )
-claim("and at least 1 point higher than at the end", lost.value > 1 and lost.low > 0, lost)
+wrong = right["stopped"] - right["end"]
+claim("and 10 points fewer of them are right than when the run was stopped", wrong > 0.1, right)
+
+# %% [markdown]
+# That is what the reward model could not know: its pairs told it about phrases, and nothing about
+# right and wrong. A policy that follows it holds on to the phrases, and lets the rest go. Compare
+# the first two rows of the table with care: the mean of so few answers has an interval that reaches
+# about a point to each side.
 
 # %% [markdown]
 # ## How far it has moved
@@ -720,7 +736,7 @@ claim("and at least 1 point higher than at the end", lost.value > 1 and lost.low
 from alignlab.generate import generate_ids
 
 asked_now, reference, estimates = [e.prompt for e in tests], load_model(start), {}
-for name, source in (("stopped", stopped), ("end", runs["seed 0"])):
+for name, source in (("stopped", stopped), ("end", end)):
     policy = load_model(source)
     said = generate_ids(policy, tokenizer, asked_now, temperature=TEMPERATURE, max_new_tokens=96)
     with torch.inference_mode():
@@ -733,22 +749,27 @@ for name, source in (("stopped", stopped), ("end", runs["seed 0"])):
     print(name, {k: f"{x.mean():.2f}, lowest {x.min():.2f}" for k, x in estimates[name].items()})
 
 # %%
-far, near = estimates["end"], estimates["stopped"]
-claim("single responses have a k1 below 0", near["k1"].min() < 0, near["k1"].min())
-claim(
-    "no response has a k2 or a k3 below 0",
-    min(float(x[k].min()) for x in (near, far) for k in ("k2", "k3")) >= 0,
-)
-claim(
-    "far out, k2 is at least twice k1: it estimates something else",
-    far["k2"].mean() > 2 * far["k1"].mean(),
-)
+near, gone = estimates["stopped"], estimates["end"]
+lowest = min(float(x[k].min()) for x in (near, gone) for k in ("k2", "k3"))
+claim("no response has a k2 or a k3 below 0", lowest >= 0, lowest)
+ratio = (gone["k2"].mean() / gone["k1"].mean()).item()
+claim("at the end k2 is more than twice k1: it estimates something else", ratio > 2, ratio)
+mean_w = (1 + gone["k3"] - gone["k1"]).mean().item()
+claim("at the end the mean of w over these responses is below 0.5", mean_w < 0.5, mean_w)
+
+# %% [markdown]
+# The last line is a warning. Over *all* responses of the policy the mean of $w$ is exactly 1, so
+# that $k_1$ and $k_3$ have the same mean, the divergence. But far out, that 1 comes from rare
+# responses with a very large $w$, and a sample of this size holds too few of them. So $k_3$ falls
+# short of $k_1$ here by more than one half.
 
 # %% [markdown]
 # ## What it costs
 #
-# DPO (chapter 6) takes the same 320 pairs and the same SFT model, and trains the policy on them
-# directly. RLHF needed a reward model first, and then wrote its own responses, token by token.
+# DPO (chapter 6) takes the same 160 pairs and the same SFT model, and trains the policy on them
+# directly. Here it runs with the course's recipe for comparisons, which adds the likelihood of the
+# chosen response to DPO's loss. RLHF needed a reward model first, and then wrote its own responses,
+# token by token.
 #
 # **Predict.** How long do reward model and the stopped run take together, compared with DPO?
 
@@ -763,11 +784,11 @@ for letter, text in options.items():
     print(letter, text)
 
 # %%
-from alignlab.dpo import dpo
+from alignlab.dpo import ANCHORED, dpo
 
 direct, rows = FOLDER / "dpo", Dataset.from_list(compared(pairs))
 with Measured() as cost["DPO"]:
-    dpo(start, rows, direct, **QUIET)
+    dpo(start, rows, direct, **ANCHORED, **QUIET)
 _, by_dpo = judged(direct)
 print("DPO: done")
 
@@ -791,24 +812,15 @@ more = cost["RLOO"].copies - cost["DPO"].copies
 claim("RLOO holds one model more than DPO", more == 1, more)
 written = cost["RLOO"].written
 claim("RLOO has written more than 5,000 tokens on the way", written > 5_000, written)
-dpo_gain = bootstrap([b - a for a, b in zip(before, by_dpo)])
-claim("DPO raises the true reward on new ideas as well", dpo_gain.low > 0, dpo_gain)
+claim("it has taken more than one and a half times as long as DPO", ratio > 1.5, ratio)
 
 # %% [markdown]
 # One model more, one training run more, and all the responses that had to be written: that is the
-# price of the detour here. PPO, the method that RLHF began with (Ouyang et al., 2022), trains a
-# fourth model as well, which estimates the baseline. With models of billions of weights these
-# copies decide how many graphics cards a project needs; exercise 6 counts the bytes.
-#
-# Where does the time of a round go? TRL logs the seconds of each step. In the first step of a round
-# the responses are written and scored; the other only learns from them.
-
-# %%
-logged = read_metrics(runs["seed 0"])[1:]
-first = torch.tensor([row["step_time"] for row in logged if "reward" in row]).median()
-others = torch.tensor([row["step_time"] for row in logged if "reward" not in row]).median()
-share = (first - others) / (first + others)
-claim("writing and scoring take at least a quarter of a round", share > 0.25, share)
+# price of the detour here. Look at the intervals of the true reward before you call one of the two
+# ways better: the runs are short, and what is compared here is cost. PPO, with which RLHF became
+# known (Ouyang et al., 2022), trains a fourth model as well, which estimates the baseline. With
+# models of billions of weights these copies decide how many graphics cards a project needs;
+# exercise 6 counts the bytes.
 
 # %% [markdown]
 # ## Side by side
@@ -820,7 +832,7 @@ claim("writing and scoring take at least a quarter of a round", share > 0.25, sh
 # NBVAL_IGNORE_OUTPUT
 from alignlab.panel import Panel
 
-sources = {"SFT": start, "stopped": stopped, "end": runs["seed 0"], "DPO": direct}
+sources = {"SFT": start, "stopped": stopped, "end": end, "DPO": direct}
 Panel(sources, tests[:12], log=FOLDER / "votes.jsonl")
 
 # %%
@@ -847,16 +859,20 @@ quiz.show(quiz.load("05"))
 # %% [markdown]
 # ## What you have measured
 #
-# - A reward model of 320 pairs came close to the ceiling that its annotators set, and named the
-#   truly better response at least as often as they did.
+# - A reward model of 160 pairs came within ten points of the ceiling that its annotators set, and
+#   named the truly better response at least as often as they did.
 # - It knew nothing of what its pairs did not vary: friendly texts about another idea went before
-#   right ones.
-# - Raising all rewards drowned the plain gradient in noise; the leave-one-out baseline did not
-#   notice.
-# - In three runs of three the learned reward went on rising while the true reward turned round; the
-#   same run stopped in time was better than its start and its end.
-# - The way through a reward model took one model more than DPO, one training run more, and
-#   thousands of tokens written on the way.
+#   right technical ones, in at least two of three cases.
+# - Raising all rewards by 10 made the plain gradient more than 5 times as noisy; the leave-one-out
+#   baseline did not notice.
+# - As the policy left its reference, the true reward rose first and then fell below its best by
+#   more than a point; the learned reward was higher at the end than at that best. On new ideas, the
+#   end of the run earned less than the same run stopped in time; its answers were friendly, and
+#   fewer of them right.
+# - Far from the reference, $k_2$ was more than twice $k_1$, and the mean of $w$, which is 1 over all
+#   responses, came out below 0.5 over the few dozen that were drawn.
+# - The way through a reward model held one model more than DPO, wrote more than 5,000 tokens, and
+#   took more than one and a half times as long.
 #
 # **Next**: [chapter 6](06_dpo.ipynb) shows that the reward model and the loop can be left out, and
 # what that changes.
