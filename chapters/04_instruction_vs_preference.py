@@ -984,6 +984,5 @@ quiz.show(quiz.load("04"))
 #   both orders did not depend on it.
 # - What was optimised and what was wanted parted three times: a loss, a ranking, and a proxy.
 #
-# **Next**: chapter 5, on reward models and RLHF, is being written; its
-# [exercises](../exercises/05_reward_models_and_rlhf.ipynb) are here. Then comes
-# [DPO](06_dpo.ipynb).
+# **Next**: [chapter 5](05_reward_models_and_rlhf.ipynb) turns comparisons into a reward model, and
+# follows it further than is good.
