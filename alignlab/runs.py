@@ -164,8 +164,7 @@ def train(trainer, part: Path, resume: bool = False) -> None:
     """
     args = trainer.args
     if len(trainer.train_dataset) == 0:
-        limit = getattr(args, "max_length", None)  # RLOOConfig has none
-        raise RunError(f"no row is left: none fits into max_length={limit} tokens")
+        raise RunError(f"no row is left: none fits into max_length={args.max_length} tokens")
     for callback in (ProgressCallback, PrinterCallback):
         trainer.remove_callback(callback)
     trainer.add_callback(MetricsLog(part / "metrics.jsonl"))

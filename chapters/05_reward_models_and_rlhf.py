@@ -27,7 +27,7 @@
 # - read learned reward, true reward and KL divergence of a run, and say where it should stop;
 # - list what RLHF takes that DPO does not, with figures.
 #
-# **Time**: 60 minutes to read and predict; the code runs for about 4 minutes on two CPU cores.
+# **Time**: 60 minutes to read and predict; the code takes about 340 seconds of processor time.
 # **Hardware**: a laptop. Nothing is downloaded.
 #
 # **Before**: comparisons and Bradley–Terry (chapter 4), KL divergence (chapter 2). **Here**: human
