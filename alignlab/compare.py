@@ -9,7 +9,7 @@ from statistics import fmean
 from peft import PeftConfig, PeftModel
 
 from alignlab.generate import generate
-from alignlab.models import Source, load_model, load_tokenizer, resolve
+from alignlab.models import Source, load_model, load_tokenizer, no_deprecations, resolve
 from alignlab.page import differing, document, preformatted
 from alignlab.whole import write_whole
 from alignlab.world.examples import Example
@@ -118,10 +118,11 @@ def _respond_together(sources, prompts, **options) -> dict[str, list[str]]:
     adapters = []
     for place, weights in enumerate(found.values()):
         adapters.append(f"adapter{place}" if weights.adapter else "__base__")
-        if weights.adapter and isinstance(model, PeftModel):
-            model.load_adapter(weights.adapter, adapters[-1])
-        elif weights.adapter:
-            model = PeftModel.from_pretrained(model, weights.adapter, adapter_name=adapters[-1])
+        with no_deprecations():
+            if weights.adapter and isinstance(model, PeftModel):
+                model.load_adapter(weights.adapter, adapters[-1])
+            elif weights.adapter:
+                model = PeftModel.from_pretrained(model, weights.adapter, adapter_name=adapters[-1])
     rows = [(prompt, adapter) for adapter in adapters for prompt in prompts]
     mixed = [adapter for _, adapter in rows] if len(set(adapters)) > 1 else None
     texts = generate(

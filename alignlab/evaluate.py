@@ -9,7 +9,7 @@ import numpy as np
 from alignlab.generate import generate_ids, response_texts
 from alignlab.world.examples import Example
 from alignlab.world.instructions import FAMILIES
-from alignlab.world.judges import judge, makes_up
+from alignlab.world.judges import judge, makes_up, names_parties
 from alignlab.world.preferences import true_reward
 from alignlab.world.tasks import draw_examples
 
@@ -120,19 +120,28 @@ def respond(model, tokenizer, examples, *, temperature=0.0, max_new_tokens=96, s
 def true_wins(
     policy, reference, tokenizer, examples, *, temperature=0.7, max_new_tokens=160, seed=0
 ):
-    """Compare two models' responses by the true reward: 1 for a win, ½ for a tie, 0 for a loss."""
-    pairs = [
-        respond(
-            model, tokenizer, examples, temperature=temperature,
-            max_new_tokens=max_new_tokens, seed=seed + place,
-        )[0]
-        for place, model in enumerate((policy, reference))
-    ]  # fmt: skip
-    wins = []
-    for example, first, second in zip(examples, *pairs):
-        gap = true_reward(example.meta, first) - true_reward(example.meta, second)
-        wins.append(0.5 if abs(gap) < 1e-9 else float(gap > 0))
-    return wins
+    """Compare two models' responses by the true reward: 1 for a win, ½ for a tie, 0 for a loss.
+
+    Both models answer each prompt with two sampling seeds, and the one's first answer meets the
+    other's second, and the second the first. So whatever luck a seed has falls on both sides, and a
+    model against itself is at ½. Returned is the mean of the two for every prompt.
+    """
+    rewards = []
+    for model in (policy, reference):
+        for number in (seed, seed + 1):
+            texts, _ = respond(
+                model, tokenizer, examples, temperature=temperature,
+                max_new_tokens=max_new_tokens, seed=number,
+            )  # fmt: skip
+            rewards.append([true_reward(e.meta, text) for e, text in zip(examples, texts)])
+    first, second, reference_first, reference_second = rewards
+    one = map(_verdict, first, reference_second)
+    other = map(_verdict, second, reference_first)
+    return [(a + b) / 2 for a, b in zip(one, other)]
+
+
+def _verdict(reward: float, other: float) -> float:
+    return 0.5 if abs(reward - other) < 1e-9 else float(reward > other)
 
 
 def evaluate(
@@ -153,6 +162,9 @@ def evaluate(
         texts, ended = respond(model, tokenizer, examples, max_new_tokens=measure.max_new_tokens)
         hits = sum(measure.scores(example, text) for example, text in zip(examples, texts))
         results[name] = wilson(hits, len(examples))
+        if name == "contract":
+            named = sum(names_parties(e.meta, text) for e, text in zip(examples, texts))
+            results["contract_parties"] = wilson(named, len(examples))
         ends += ended
     ideas = draw_examples(
         world, "explain", round(120 * share), split, "held_out", seed=f"eval{eval_seed}"

@@ -25,6 +25,7 @@ MARKERS = ("o", "s", "^", "D")
 # Measures whose key does not read well; of the others the key itself is shown.
 TITLES = {
     "known_fact_new_wording": "known fact,\nnew wording",
+    "contract_parties": "contract,\nboth parties",
     "unknown_made_up": "made-up answer on\nunknown product\n(lower is better)",
 }
 

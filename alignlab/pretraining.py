@@ -31,7 +31,7 @@ class PretrainConfig:
     context: int = 384
     batch_size: int = 4  # sequences a step: many small steps pass the early plateaus sooner
     tokens: int = 30_000_000
-    finish_tokens: int = 11_520_000  # of the second run
+    finish_tokens: int = 15_360_000  # of the second run
     held_out_tokens: int = 200_000
     # Higher rates blow up the attention logits: every head then looks at one token, for good.
     learning_rate: float = 0.001

@@ -644,9 +644,10 @@ bars = {
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
 figures.bars({"": lean}, left, "log-probability, friendly minus technical (nats)")
 figures.bars(bars, right, "mean part of the true reward (0 to 1)")
-right.set_ylim(0, 1.25)
-left.get_legend().remove()
-right.legend(frameon=False, ncols=3, loc="upper center")
+for ax in (left, right):
+    ax.get_legend().remove()
+handles = right.get_legend_handles_labels()
+figure.legend(*handles, loc="outside upper center", ncols=3, frameon=False)
 plt.show()
 
 # %% [markdown]

@@ -27,7 +27,7 @@
 # - read learned reward, true reward and KL divergence of a run, and say where it should stop;
 # - list what RLHF takes that DPO does not, with figures.
 #
-# **Time**: 60 minutes to read and predict; the code takes about 340 seconds of processor time.
+# **Time**: 60 minutes to read and predict; the code takes about 360 seconds of processor time.
 # **Hardware**: a laptop. Nothing is downloaded.
 #
 # **Before**: comparisons and Bradley–Terry (chapter 4), KL divergence (chapter 2). **Here**: human
@@ -523,8 +523,8 @@ claim("with siblings as the baseline it scatters as before", abs(same - 1) < 0.0
 
 # %%
 options = {
-    "A": "rise along, to the end of the run",
-    "B": "rise at first, and fall below its best by more than 1 point before the end",
+    "A": "rise along, and end more than 1 point above where it began",
+    "B": "end more than 1 point below where it began",
     "C": "stay within 1 point of where it began",
 }
 prediction = None
@@ -594,23 +594,21 @@ plt.show()
 
 # %%
 true, proxy = blocks("rewards/watched/mean"), blocks("rewards/learned/mean")
-top = true.argmax().item()
-rise, fall = (true[top] - true[0]).item(), (true[top] - true[-1]).item()
-reveal(prediction, options, "B" if fall > 1 else "A" if rise > 1 else "C")
+gain = (true[-1] - true[0]).item()
+reveal(prediction, options, "A" if gain > 1 else "B" if gain < -1 else "C")
 far = blocks("kl_policy_ref")
 claim("the run ends at least 10 nats from where it began", far[-1] - far[0] > 10, far)
-more = (proxy[-1] - proxy[top]).item()
-claim("from its best true reward to its end, its learned reward has risen", more > 0.15, proxy)
-noise = 1.96 * (blocks("rewards/watched/std")[[0, top]] / 192**0.5).norm().item()
-claim(
-    "up to that best the true reward has risen, 95% interval above 0", rise > noise, (rise, noise)
-)
-claim("from there to the end it has fallen by more than 1 point", fall > 1, true)
+more = (proxy[-1] - proxy[0]).item()
+claim("from the first block to the last, its learned reward has risen by 1 nat", more > 1, proxy)
+claim("its true reward has fallen by more than 1 point meanwhile", gain < -1, true)
+noise = 1.96 * (blocks("rewards/watched/std")[[0, -1]] / 192**0.5).norm().item()
+claim("that is more than the 95% interval of the difference", -gain > noise, (gain, noise))
 
 # %% [markdown]
-# *Over-optimisation* (Gao, Schulman and Hilton, 2023): what is followed rises further, what is wanted
-# turns round. One caution: the best of seven blocks was picked after the fact, so a part of its
-# rise may be luck. The fall is tested once more below, on new ideas. See how the model writes.
+# *Over-optimisation* (Gao, Schulman and Hilton, 2023): what is followed rises, what is wanted falls.
+# With small steps the true reward rises first and turns later; exercise 7 follows such a curve. Here
+# the steps are large, and the fall sets in before any gain can be told from noise. It is tested
+# once more below, on new ideas. See how the model writes.
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -677,12 +675,12 @@ claim("with 8 prompts its true reward is known to no better than 1 point", wide 
 # ## Stopping in time
 #
 # Nobody has the true reward of a real policy, but one can have people judge a few of its stages.
-# Here the log says which block was best. The learning rate is constant, so a run with fewer steps
-# is the beginning of the longer one: train it again and stop in the middle of that block. This is
-# the run whose cost is measured.
+# Here the log says which block was best; it is the best of seven, so a part of its lead may be luck.
+# The learning rate is constant, so a run with fewer steps is the beginning of the longer one: train
+# it again and stop in the middle of that block. This is the run whose cost is measured.
 
 # %%
-stopped, steps = FOLDER / "stopped", max(1, 4 * top + 2)
+stopped, steps = FOLDER / "stopped", 4 * true.argmax().item() + 2
 with Measured() as cost["RLOO"]:
     rl(start, FOLDER / "reward", prompts, stopped, max_steps=steps, **followed)
 cost["RLOO"].written = read_metrics(stopped)[-1]["tokens_generated"]
@@ -865,8 +863,8 @@ quiz.show(quiz.load("05"))
 #   right technical ones, in at least two of three cases.
 # - Raising all rewards by 10 made the plain gradient more than 5 times as noisy; the leave-one-out
 #   baseline did not notice.
-# - As the policy left its reference, the true reward rose first and then fell below its best by
-#   more than a point; the learned reward was higher at the end than at that best. On new ideas, the
+# - As the policy left its reference, the learned reward rose by more than 1 nat and the true reward
+#   fell by more than a point. On new ideas, the
 #   end of the run earned less than the same run stopped in time; its answers were friendly, and
 #   fewer of them right.
 # - Far from the reference, $k_2$ was more than twice $k_1$, and the mean of $w$, which is 1 over all

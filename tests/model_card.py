@@ -16,6 +16,7 @@ ROWS = {
     "known_fact_new_wording": "the same, wordings not in the SFT data",
     "unknown_made_up": "unknown products, answer made up",
     "contract": "contract summary, three fields right",
+    "contract_parties": "the same, both parties named and no other",
     "instructions": "verifiable instructions kept",
     "win_rate": "true win rate against SFT",
     "ends": "responses that end by themselves",

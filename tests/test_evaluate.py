@@ -100,7 +100,7 @@ def test_the_labels_of_the_world_score_1_and_silence_0(monkeypatch, world):
     truth = evaluate.evaluate("truth", None, world, reference="dry")
     assert {name: score.value for name, score in truth.items()} == {
         "known_fact": 1, "known_fact_new_wording": 1, "unknown_made_up": 0, "contract": 1,
-        "instructions": 1, "win_rate": 1, "ends": 1,
+        "contract_parties": 1, "instructions": 1, "win_rate": 1, "ends": 1,
     }  # fmt: skip
     silence = evaluate.evaluate("silence", None, world)
     assert {score.value for score in silence.values()} == {0}
@@ -119,6 +119,18 @@ def test_a_response_wins_by_the_true_reward(monkeypatch, world):
     assert true_wins("technical", "plain", None, ideas) == [0.0] * 20
     assert true_wins("plain", "again", None, ideas) == [0.5] * 20
     assert true_wins("half", "technical", None, ideas) == [0.5, 1.0] * 10
+
+
+def test_the_luck_of_a_sampling_seed_falls_on_both_sides(monkeypatch, world):
+    ideas = draw_examples(world, "explain", 8, "test", "held_out", seed="luck")
+    styles = {"lucky": ("plain", "technical"), "plain": ("plain", "plain")}
+
+    def respond(model, tokenizer, examples, seed, **options):
+        return [_explain(styles[model][seed])(example) for example in examples], [True] * 8
+
+    monkeypatch.setattr(evaluate, "respond", respond)
+    assert true_wins("lucky", "lucky", None, ideas) == [0.5] * 8
+    assert true_wins("plain", "lucky", None, ideas) == [0.75] * 8
 
 
 @pytest.mark.parametrize("name", MEASURES)

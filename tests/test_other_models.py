@@ -210,7 +210,7 @@ def test_eval_scores_any_model(trained, tmp_path, capsys):
     assert scores["ends"]["value"] >= 0.9
     assert {name: score["n"] for name, score in scores.items()} == {
         "known_fact": 240, "known_fact_new_wording": 240, "unknown_made_up": 160, "contract": 120,
-        "instructions": 240, "ends": 1120,
+        "contract_parties": 120, "instructions": 240, "ends": 1120,
     }  # fmt: skip
     printed = capsys.readouterr().out
     for name, score in scores.items():

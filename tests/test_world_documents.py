@@ -192,7 +192,7 @@ def test_stock_of_forms():
     assert set(MIXTURE) | set(FINISH) == set(documents.FORM_PLACES) | {"one_off"}
     assert len(MIXTURE) >= 6
     for shares in (*(stage.mixture for stage in STAGES), FINISH):
-        assert set(shares) <= {*MIXTURE, "exam"}
+        assert set(shares) <= {*MIXTURE, "exam", "party"}
         assert abs(sum(shares.values()) - 1) < 1e-9
 
 

@@ -4,9 +4,9 @@ import math
 import re
 from collections import Counter
 
-from alignlab.world import World, documents
+from alignlab.world import World, documents, drills
 from alignlab.world.catalogue import ATTRIBUTES, load_text
-from alignlab.world.contracts import LIMITS, TERMS
+from alignlab.world.contracts import LIMITS, TERMS, draw_terms
 from alignlab.world.documents import draw_document
 from alignlab.world.drills import practice_words
 from alignlab.world.grammar import Dice
@@ -111,3 +111,23 @@ def test_a_note_says_what_its_clauses_say():
     assert set(counts) == {1, 2, 3}
     assert min(counts.values()) > 80
     assert len(forms) == 6
+
+
+def test_a_note_names_the_parties_of_its_opening(monkeypatch):
+    stock, dice, made = load_text("phrases"), Dice("parties"), Counter()
+    only = [{"form": "one", "text": "{clauses}\n{points}"}]
+    monkeypatch.setattr(documents, "forms", lambda name: only)
+    names = {role: {*stock[role]} for role in ("companies", "clients")}
+    drawn = []
+    monkeypatch.setattr(drills, "draw_terms", lambda *a: drawn.append(draw_terms(*a)) or drawn[-1])
+    for _ in range(300):
+        opening, points = draw_document(WORLD, dice, "party").text.split("\n")
+        parties = {"companies": drawn[-1]["provider"], "clients": drawn[-1]["client"]}
+        for role, name in parties.items():
+            assert name in opening
+            made[role, name in names[role]] += 1
+        assert any(name in points for name in parties.values())
+        strangers = {*names["companies"], *names["clients"]} - {*parties.values()}
+        assert not [name for name in strangers if re.search(rf"\b{name}\b", points)], points
+        made["both"] += all(name in points for name in parties.values())
+    assert min(made.values()) > 100

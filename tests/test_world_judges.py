@@ -9,7 +9,7 @@ import pytest
 from alignlab.world import SPLITS, World
 from alignlab.world.catalogue import ATTRIBUTES, fact_values, load_text
 from alignlab.world.grammar import Dice, readings
-from alignlab.world.judges import judge, makes_up, states_fact, summarises
+from alignlab.world.judges import judge, makes_up, names_parties, states_fact, summarises
 from alignlab.world.tasks import FAMILIES, TASKS, draw_examples
 
 WORLD = World(0)
@@ -134,3 +134,20 @@ def test_every_wording_of_the_manual_states_its_fact(attribute):
         assert not states_fact(attribute, "Corvamo Reed", other, text), text
         if "Corvamo Reed" in text:
             assert not states_fact(attribute, "Kelia Jet", value, text), text
+
+
+@pytest.mark.parametrize(
+    ("summary", "right"),
+    [
+        ("Seven Bolts looks after the appliances of Quernby Theatre.", True),
+        ("QUERNBY THEATRE has engaged Seven Bolts.", True),
+        ("Quernby Theatre has engaged Clearwater Servicing.", False),
+        ("Hotel Marfeld has engaged Seven Bolts.", False),
+        ("Seven Bolts and Clearwater Servicing look after Quernby Theatre.", False),
+        ("Seven Bolts looks after the theatre.", False),
+        ("", False),
+    ],
+)
+def test_both_parties_are_named_and_no_other(summary, right):
+    meta = {"provider": "Seven Bolts", "client": "Quernby Theatre"}
+    assert names_parties(meta, summary) == right

@@ -16,6 +16,9 @@ WORLD = World(0)
 IDEAS = {key: idea for idea in WORLD.everyone("ideas") for key in (idea["name"], idea["question"])}
 PRODUCTS = {product.name: product for product in WORLD.catalogue.known}
 NAMED = re.compile("|".join(sorted(PRODUCTS, key=len, reverse=True)))
+SHAPES = "|".join(["in capitals", "all in capitals", "in capital letters", "nothing but capitals",
+                   "capitals", "capital letters"])  # fmt: skip
+SMALL = "in small letters|no capitals|small letters"
 NUMBERS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5}
 
 
@@ -37,6 +40,22 @@ def explains(idea: dict, answer: str) -> bool:
     return False
 
 
+def facts_are_told(product, banned: str, answer: str) -> bool:
+    """Say whether an answer tells two facts and has not the word that is crossed out."""
+    stated = sum(product.value(name) in answer for name in ATTRIBUTES)
+    return stated >= 2 and banned not in re.findall(r"\w+", answer)
+
+
+def notice_is_right(task: str, answer: str) -> bool | None:
+    """Say whether a notice stands in the letters that were asked for; None where none was."""
+    topic = re.sub(rf"^(?:{SHAPES}|{SMALL}), |, (?:{SHAPES}|{SMALL})$", "", task)
+    topic = re.sub("^(?:a notice|a sign|a warning) about ", "", topic)
+    for notice in load_text("notices"):
+        if topic == notice["topic"]:
+            return answer == notice["lower" if re.search(SMALL, task) else "notice"]
+    return None
+
+
 def is_right(task: str, answer: str) -> str | None:
     """Return the kind of a row whose answer is right; None for one that is wrong."""
     items = {c["name"]: {*c["items"]} for c in load_text("categories")["categories"]}
@@ -52,11 +71,9 @@ def is_right(task: str, answer: str) -> str | None:
         return "word" if all(part in answer for part in parts) else None
     if given := re.search(r'"(.+)"', task):
         given, asked = given[1], task.replace(given[0], "").strip(" ,")
-        if asked.endswith(", not"):
-            product = PRODUCTS[asked.removesuffix(", not")]
-            stated = sum(product.value(name) in answer for name in ATTRIBUTES)
-            right = stated >= 2 and given not in re.findall(r"\w+", answer)
-            return "facts" if right else None
+        if crossed := re.search(", not$|^not , |,  crossed out$", asked):
+            product = PRODUCTS[asked.replace(crossed[0], "")]
+            return "facts" if facts_are_told(product, given, answer) else None
         told = answer.removeprefix(given).removesuffix(given).strip()
         return "framed" if told in readings(idea_in(asked)["plain"][0]) else None
     if unit := re.search(r"(?:^|, )(one|two|three) sentences?(?:$|, )", task):
@@ -68,9 +85,8 @@ def is_right(task: str, answer: str) -> str | None:
         return "counted" if whole else None
     if task in IDEAS:
         return "idea" if explains(IDEAS[task], answer) else None
-    for notice in load_text("notices"):
-        if task == notice["topic"]:
-            return "notice" if answer == notice["notice"] else None
+    if (right := notice_is_right(task, answer)) is not None:
+        return "notice" if right else None
     for safe, unsafe in zip(refusals["safe"], refusals["unsafe"]):
         if task == safe["request"]:
             return "request" if answer == safe["answer"] else None
@@ -80,14 +96,17 @@ def is_right(task: str, answer: str) -> str | None:
     if not NAMED.search(task):
         return "idea" if explains(idea_in(task), answer) else None
     product = PRODUCTS[NAMED.search(task)[0]]
+    lines = {line.format(name=product.name) for line in load_text("slogans")[product.kind]}
+    if answer in lines:
+        return "slogan" if product.kind in task else None
     return "value" if answer in {product.value(name) for name in ATTRIBUTES} else None
 
 
 @pytest.mark.parametrize(
-    ("family", "fewest", "most"),
-    [("workbook", 4, 8), ("mixed_workbook", 1, 7), ("exam", 1, 7)],
+    ("family", "fewest", "most", "kinds_met"),
+    [("workbook", 4, 8, 9), ("mixed_workbook", 1, 7, 9), ("exam", 1, 7, 10)],
 )
-def test_answers_are_right(monkeypatch, family, fewest, most):
+def test_answers_are_right(monkeypatch, family, fewest, most, kinds_met):
     monkeypatch.setattr(documents, "forms", lambda name: [{"form": "one", "text": "{rows}"}])
     monkeypatch.setattr(workbook, "LAYOUTS", ("<{task}>\t{answer}\t",))
     dice, kinds = Dice("answers"), Counter()
@@ -99,7 +118,7 @@ def test_answers_are_right(monkeypatch, family, fewest, most):
         assert len(found) == 1, page
         assert None not in found, page
         kinds[found.pop()] += 1
-    assert len(kinds) == 9
+    assert len(kinds) == kinds_met
     assert min(kinds.values()) > 20
 
 
@@ -133,6 +152,15 @@ def test_an_exam_asks_for_phrases_with_common_words(monkeypatch):
     phrases = load_text("phrases")
     asked = {*phrases["asked_endings"], *phrases["asked_starts"]}
     assert not [phrase for phrase in asked if phrase in text]
+
+
+def test_an_exam_asks_for_notices_in_both_kinds_of_letters(monkeypatch):
+    monkeypatch.setattr(documents, "forms", lambda name: [{"form": "one", "text": "{rows}"}])
+    dice = Dice("letters")
+    text = "".join(draw_document(WORLD, dice, "exam").text for _ in range(1500))
+    for words in ("in capitals", "capital letters", "no capitals", "small letters"):
+        assert text.count(words) > 10
+    assert any(notice["lower"] in text for notice in load_text("notices"))
 
 
 def test_given_words_are_asked_for_in_every_way(monkeypatch):

@@ -42,6 +42,19 @@ class Contract:
         }
 
 
+def mixed(names: list[str], dice: Dice) -> list[str]:
+    """Return some names, or in half of the cases one with the first word of one and another's rest.
+
+    Of a few names one can be guessed; of some hundred each has to be read off the page.
+    """
+    if dice.chance(0.5):
+        return names
+    # "Hotel" is the first word of three names, and nothing goes with the rest of them.
+    parts = [name.split(" ", 1) for name in names if not name.startswith("Hotel")]
+    (first, _), (_, rest) = dice.sample(parts, 2)
+    return [f"{first} {rest}"]
+
+
 def draw_terms(dice: Dice, companies, clients) -> dict[str, str]:
     """Draw what is agreed between whom: the slots of every clause."""
     phrases = load_text("phrases")

@@ -7,7 +7,8 @@ say what the slots mean. Nothing here has the shape of a chat.
 from dataclasses import dataclass
 
 from alignlab.world.catalogue import load_text, make_product
-from alignlab.world.drills import ClauseSlots, DrillSlots
+from alignlab.world.drills import ClauseSlots, DrillSlots, PartySlots
+from alignlab.world.exam import ExamSlots
 from alignlab.world.grammar import Dice, expand
 from alignlab.world.slots import (
     CategorySlots,
@@ -19,7 +20,7 @@ from alignlab.world.slots import (
     SentenceSlots,
     SloganSlots,
 )
-from alignlab.world.workbook import ExamSlots, MixedWorkbookSlots, WorkbookSlots
+from alignlab.world.workbook import MixedWorkbookSlots, WorkbookSlots
 
 # How often each family of document is drawn. The papers, sheets and drills of one-off products tell
 # of products that exist only on that page: to predict them a model must learn to copy from what
@@ -122,12 +123,13 @@ STAGES = (
 # nothing before it that shows how, and a little of all else, so that it is not forgotten. Without
 # the pages of one-off products a name that was never met would no longer be copied.
 FINISH = {
-    "workbook": 0.06,
-    "exam": 0.49,
-    "contract": 0.15,
-    "clause": 0.04,
-    "encyclopedia": 0.07,
-    "idea": 0.03,
+    "workbook": 0.05,
+    "exam": 0.46,
+    "contract": 0.11,
+    "clause": 0.03,
+    "party": 0.12,
+    "encyclopedia": 0.05,
+    "idea": 0.02,
     "fact_sheet": 0.04,
     "copy_sheet": 0.04,
     "one_off": 0.02,
@@ -146,6 +148,7 @@ FORM_PLACES = {
     "idea": "idea_forms",
     "contract": "contracts/register_forms",
     "clause": "contracts/clause_forms",
+    "party": "contracts/clause_forms",
     "register": "refusals/register_forms",
     "refusal": "refusals/refusal_forms",
     "slogan": "slogan_forms",
@@ -248,8 +251,8 @@ def _slots(world, dice: Dice, family: str, products: int, ideas: int) -> CommonS
         return IdeaSlots(*dice.sample(_told(world, ideas), 2), dice)
     if family == "contract":
         return ContractSlots(world, dice)
-    if family == "clause":
-        return ClauseSlots(world, dice)
+    if family in ("clause", "party"):
+        return (ClauseSlots if family == "clause" else PartySlots)(world, dice)
     if family in ("register", "refusal", "help_page"):
         return DeskSlots(world, dice)
     if family in ("slogan", "slogan_book"):

@@ -4,7 +4,7 @@ import re
 from functools import cache
 
 from alignlab.world.catalogue import ATTRIBUTES, Product, load_text
-from alignlab.world.contracts import FEES, LIMITS, TERMS, draw_terms
+from alignlab.world.contracts import FEES, LIMITS, TERMS, draw_terms, mixed
 from alignlab.world.grammar import Dice, expand
 from alignlab.world.slots import CommonSlots, Telling
 
@@ -99,12 +99,40 @@ class ClauseSlots(CommonSlots):
     def __init__(self, world, dice: Dice):
         super().__init__(dice)
         stock = load_text("contracts")
-        slots = draw_terms(dice, world.everyone("companies"), world.everyone("clients"))
-        fields = dice.sample(("term", "limit", "law"), 1 + dice.index(3))
-        pools = [stock[field]["train"] + stock[field]["held_out"] for field in fields]
-        clauses = [expand(dice.choice(pool), dice, slots) for pool in pools]
+        self.terms = draw_terms(dice, *self._parties(world))
+        self.fields = dice.sample(("term", "limit", "law"), 1 + dice.index(3))
+        pools = [stock[field]["train"] + stock[field]["held_out"] for field in self.fields]
+        clauses = [expand(dice.choice(pool), dice, self.terms) for pool in pools]
         points = [
-            expand(dice.choice(stock["points"][field]), dice, slots)
-            for field in dice.shuffled(fields)
+            expand(dice.choice(stock["points"][field]), dice, self.terms)
+            for field in dice.shuffled(self.fields)
         ]
         self.kept = {"clauses": " ".join(clauses), "points": "; ".join(points)}
+
+    def _parties(self, world) -> tuple[list[str], list[str]]:
+        """Return the providers and the clients to draw from."""
+        return world.everyone("companies"), world.everyone("clients")
+
+
+class PartySlots(ClauseSlots):
+    """Slots of a note on the opening of a contract, and on clauses: who agrees with whom.
+
+    The parties are the hardest part of a summary to learn to copy, and stand here several times.
+    """
+
+    def __init__(self, world, dice: Dice):
+        super().__init__(world, dice)
+        stock = load_text("contracts")
+        opening = expand(dice.choice(stock["openings"]), dice, self.terms)
+        named = [expand(text, dice, self.terms) for text in dice.sample(stock["parties"], 2)]
+        if dice.chance(0.5):
+            self.kept = {"clauses": opening, "points": "; ".join(named)}
+            return
+        self.kept["clauses"] = f"{opening} {self.kept['clauses']}"
+        self.kept["points"] = "; ".join(dice.shuffled([*named, self.kept["points"]]))
+        if len(self.fields) == 3:
+            summary = expand(dice.choice(stock["summaries"]), dice, self.terms)
+            self.kept["points"] = summary.removesuffix(".")
+
+    def _parties(self, world) -> tuple[list[str], list[str]]:
+        return tuple(mixed(names, self.dice) for names in super()._parties(world))

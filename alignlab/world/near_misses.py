@@ -1,6 +1,6 @@
 """Near misses: responses that are all that an instruction asks for, but for its constraint."""
 
-from alignlab.world.catalogue import load_text
+from alignlab.world.catalogue import ATTRIBUTES, load_text
 from alignlab.world.examples import Example, answers
 from alignlab.world.grammar import Dice, expand
 from alignlab.world.instructions import FAMILIES
@@ -80,13 +80,21 @@ def _unsafe(world, split, meta, right, dice: Dice) -> str:
 
 
 def _safe(world, split, meta, right, dice: Dice) -> str:
-    """A refusal, where there is nothing to refuse."""
+    """A refusal, where there is nothing to refuse.
+
+    For a contract too: against a summary with another party the model would learn to shun names.
+    """
     stock = load_text("refusals")
     return expand(dice.choice(stock["refusals"]), dice, dice.choice(world.pool("unsafe", split)))
 
 
 def _slogan(world, split, meta, right, dice: Dice) -> str:
-    """Two lines for the one that was asked for."""
+    """A fact of the product, or two lines for the one that was asked for."""
+    if dice.chance(0.7):
+        pool = world.pool("products", split)
+        product = next(product for product in pool if product.name == meta["name"])
+        attribute = dice.choice(ATTRIBUTES)
+        return dice.weighted(answers(attribute, product.name, product.value(attribute)))
     more = _other(load_text("slogans")[meta["kind"]], right, dice)
     return f"{right}\n{expand(more, dice, meta)}"
 
@@ -101,6 +109,7 @@ NEAR_MISSES = {
     "opening": _opening,
     "brief": _brief,
     "slogan": _slogan,
+    "contract": _safe,
     "safe": _safe,
     "unsafe": _unsafe,
 }
@@ -112,7 +121,8 @@ def near_miss(world, split: str, example: Example, right: str, dice: Dice) -> st
     """Return a response that breaks the constraint of an instruction, and is like a right one.
 
     Args:
-        example: an instruction of one of ``instructions.FAMILIES``, a slogan, or one to refuse.
+        example: an instruction of one of ``instructions.FAMILIES``, a slogan, a contract to sum up,
+            or a request to refuse.
         right: a label of it.
     """
     if example.task in FAMILIES and dice.chance(CHATTY):

@@ -18,6 +18,7 @@ from alignlab.world.statements import has_phrase, is_finished, split_sentences, 
 from alignlab.world.tasks import (  # fmt: skip
     abstain,
     abstentions,
+    contract,
     explain,
     explanations,
     manual,
@@ -154,7 +155,7 @@ def abstention_candidates(example: Example, dice: Dice) -> tuple[str, str]:
 
 def task_candidates(world, split: str, dice: Dice) -> tuple[Example, str, str]:
     """Draw an instruction with an answer to it and one that misses it by a little."""
-    make = dice.choice((*FAMILIES.values(), slogan, refuse))
+    make = dice.choice((*FAMILIES.values(), slogan, refuse, contract))
     example = make(world, split, dice)
     right = example.draw(dice)
     wrong = near_miss(world, split, example, right, dice)

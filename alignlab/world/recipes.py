@@ -7,7 +7,7 @@ from alignlab.world.tasks import draw_examples
 
 SFT_COUNTS = {
     "manual": 300,
-    "contract": 160,
+    "contract": 200,
     "sentences": 220,
     "list": 480,
     "capitals": 200,
@@ -16,11 +16,11 @@ SFT_COUNTS = {
     "ending": 340,
     "opening": 340,
     "brief": 160,
-    "explain": 260,
-    "slogan": 60,
+    "explain": 300,
+    "slogan": 160,
     "refuse": 160,
 }
-PREFERENCE_COUNTS = {"style": 640, "abstention": 250, "task": 530}
+PREFERENCE_COUNTS = {"style": 600, "abstention": 270, "task": 530}
 # The recipe's annotator is careful: twice as sharp as the default, and wrong only by chance.
 CAREFUL = Annotator(sharpness=2.0)
 

@@ -7,7 +7,7 @@ explicit distribution, so the entropy that a model's loss cannot go below is kno
 import math
 
 from alignlab.world.catalogue import ATTRIBUTES, fact_values, load_text
-from alignlab.world.contracts import draw_contract
+from alignlab.world.contracts import draw_contract, mixed
 from alignlab.world.examples import Example, answers, question, request, the_product
 from alignlab.world.grammar import Dice, combine, expand, mixture, readings
 from alignlab.world.instructions import FAMILIES, instructions
@@ -59,9 +59,10 @@ def abstentions(name: str) -> dict[str, float]:
 
 def contract(world, split, dice, wordings="train") -> Example:
     """Summarise a service contract in one paragraph."""
-    drawn = draw_contract(
-        dice, world.pool("companies", split), world.pool("clients", split), wordings
-    )
+    parties = (world.pool(kind, split) for kind in ("companies", "clients"))
+    if split == "train":
+        parties = (mixed(names, dice) for names in parties)
+    drawn = draw_contract(dice, *parties, wordings)
     request = dice.choice(load_text("contracts")["requests"][wordings])
     prompt = expand(request, dice, {"contract": drawn.text})
     meta = {"judge": "contract"} | drawn.fields()

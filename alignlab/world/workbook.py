@@ -53,14 +53,6 @@ FIRST_WORDS = (
     "{given} [comes first|stands in front|at the very front], and behind it {name}",
     "{name}, with {given} [before it|in front|at its head]",
 )
-# What an exam asks to be copied: words that come up everywhere between words that do not. After a
-# common word a model would rather go on as most texts do than read on where it is copying from.
-PHRASES = (
-    "the {w} is {w}", "{w} the {w}", "all the {w} and the {w}", "this is the {w} of {w}",
-    "{w} me {w}", "I {w} my {w} {w}", "it is {w} to {w}", "so the {w} goes {w}", "no more {w}",
-    "{w} of it {w}", "here is the {w} that {w}", "as {w} as a {w}", "from one {w} to the {w}",
-    "in the {w} of {w}", "let it {w}", "my {w} is a {w}", "and that {w} was {w}", "{w} with a {w}",
-)  # fmt: skip
 
 
 class WorkbookSlots(CommonSlots):
@@ -213,40 +205,3 @@ class MixedWorkbookSlots(WorkbookSlots):
     def _asked(self, name: str, given: str, last: bool) -> str:
         form = self.dice.choice(LAST_WORDS if last else FIRST_WORDS)
         return expand(form, self.dice, {"name": name, "given": given})
-
-
-class ExamSlots(MixedWorkbookSlots):
-    """Slots of the mixed pages that are read last, with more of what is learned last."""
-
-    def _tasks(self) -> dict[Callable[[], dict[str, str]], int]:
-        return super()._tasks() | {
-            self._list: 7, self._idea: 10, self._notice: 3, self._framed: 7, self._counted: 3,
-            self._facts: 6, self._request: 2,
-        }  # fmt: skip
-
-    def _named(self, idea: dict) -> str:
-        """Return a request for an idea; it is recalled only behind words that it was met behind."""
-        asked = expand(self.dice.choice(load_text("phrases")["asks"]), self.dice, idea)
-        return asked[0].upper() + asked[1:] if self.dice.chance(0.5) else asked
-
-    def _told(self, idea: dict) -> str:
-        """Return an explanation as long as staff would give it, in either register."""
-        if self.dice.chance(0.25):
-            return super()._told(idea)
-        if self.dice.chance(0.3):
-            return sentences(idea, "technical", self.dice, 2)
-        told, phrases = sentences(idea, "plain", self.dice, 3), load_text("phrases")
-        # Behind a friendly phrase an idea is recalled only if it has been met behind one.
-        if self.dice.chance(0.6):
-            told = f"{self.dice.choice(phrases['openers'])} {told}"
-            if self.dice.chance(0.5):
-                told += f" {self.dice.choice(phrases['closers'])}"
-        return told
-
-    def _given(self) -> str:
-        if self.dice.chance(0.5):
-            return super()._given()
-        stock = self.dice.choice((practice_words, phrase_words))()
-        pieces = self.dice.choice(PHRASES).split("{w}")
-        filled = [piece + self.dice.choice(stock) for piece in pieces[:-1]]
-        return "".join((*filled, pieces[-1])).capitalize()
