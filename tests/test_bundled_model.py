@@ -39,13 +39,8 @@ def scores(tmp_path_factory):
     }  # fmt: skip
 
 
-# Targets that this model does not reach; the model card has the figures. Where it is far from one
-# the xfail is strict: the test fails as soon as the target is reached, so that the row leaves here.
-SHORT = {
-    ("sft", "instructions"): "0.86 to 0.93 over three seeds: lists and forbidden words",
-    ("dpo", "instructions"): "0.84 to 0.90 over three seeds: lists and notices are lost",
-    ("dpo", "win_rate"): "0.80 to 0.85: one explanation in ten is wrong, one in five unfriendly",
-}
+# The target that this model misses, by little; the model card has the figures.
+SHORT = {("dpo", "win_rate"): "0.81 to 0.84: one explanation in ten is wrong, more are unfriendly"}
 
 
 @pytest.fixture(autouse=True)
@@ -53,8 +48,7 @@ def known_to_fall_short(request):
     """Expect a row of the table to fail where it is known to."""
     row = getattr(getattr(request.node, "callspec", None), "params", {})
     if reason := SHORT.get((row.get("stage"), row.get("measure"))):
-        far = row["measure"] == "win_rate"  # the others are met in some seeds
-        request.applymarker(pytest.mark.xfail(reason=reason, strict=far))
+        request.applymarker(pytest.mark.xfail(reason=reason, strict=False))
 
 
 @pytest.mark.slow
