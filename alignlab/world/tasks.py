@@ -60,7 +60,7 @@ def abstentions(name: str) -> dict[str, float]:
 def contract(world, split, dice, wordings="train") -> Example:
     """Summarise a service contract in one paragraph."""
     parties = (world.pool(kind, split) for kind in ("companies", "clients"))
-    if split == "train":
+    if split == "train":  # where a model would come to guess the few names there are
         parties = (mixed(names, dice) for names in parties)
     drawn = draw_contract(dice, *parties, wordings)
     request = dice.choice(load_text("contracts")["requests"][wordings])
