@@ -606,9 +606,9 @@ claim("that is more than the 95% interval of the difference", -gain > noise, (ga
 
 # %% [markdown]
 # *Over-optimisation* (Gao, Schulman and Hilton, 2023): what is followed rises, what is wanted falls.
-# With small steps the true reward rises first and turns later; exercise 7 follows such a curve. Here
-# the steps are large, and the fall sets in before any gain can be told from noise. It is tested
-# once more below, on new ideas. See how the model writes.
+# They found that what is wanted rises first and turns later; exercise 7 follows such a curve. Here
+# the steps are large, and you need not see a rise before the fall. The fall is tested once more
+# below, on new ideas. See how the model writes.
 
 # %%
 # NBVAL_IGNORE_OUTPUT

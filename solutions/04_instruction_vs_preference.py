@@ -440,7 +440,7 @@ for n in (1, 2, 4, 8, 16, 64, 256):
 # At first both rewards rise: among ordinary responses the proxy is a good one. Then it goes on rising
 # while the true reward turns, and nothing in the proxy's own figures shows where. What is optimised is
 # a *surrogate* of what is wanted, and the harder it is optimised, the more the difference between
-# the two decides. Chapter 5 looks for that place with a reward model that was trained.
+# the two decides. Chapter 5 follows a reward model that was trained too far.
 
 # %% [markdown]
 # ## Where to go next

@@ -535,5 +535,6 @@ print(f"measured: the best is n = {numbers[gained.argmax()]:.0f}, at {kl[gained.
 # ## Where to go next
 #
 # You have gone the long way: a reward model and its ceiling, the policy gradient with its baseline,
-# the price of moving, the memory, the turn. Chapter 5 measures all of them on the course's language
-# model. Try its quiz next; chapter 6 then does without the reward model.
+# the price of moving, the memory, the turn. Chapter 5 measures the ceiling, the gradient and the price
+# on the course's language model, and how far a run can fall. Try its quiz next; chapter 6 then does
+# without the reward model.

@@ -151,3 +151,9 @@ def test_every_wording_of_the_manual_states_its_fact(attribute):
 def test_both_parties_are_named_and_no_other(summary, right):
     meta = {"provider": "Seven Bolts", "client": "Quernby Theatre"}
     assert names_parties(meta, summary) == right
+
+
+def test_the_labels_of_contracts_name_both_parties_also_where_names_are_mixed():
+    for split in ("train", "test"):
+        for example in draw_examples(WORLD, "contract", 30, split, seed="parties"):
+            assert all(names_parties(example.meta, label) for label in example.labels())

@@ -251,8 +251,10 @@ def _slots(world, dice: Dice, family: str, products: int, ideas: int) -> CommonS
         return IdeaSlots(*dice.sample(_told(world, ideas), 2), dice)
     if family == "contract":
         return ContractSlots(world, dice)
-    if family in ("clause", "party"):
-        return (ClauseSlots if family == "clause" else PartySlots)(world, dice)
+    if family == "clause":
+        return ClauseSlots(world, dice)
+    if family == "party":
+        return PartySlots(world, dice)
     if family in ("register", "refusal", "help_page"):
         return DeskSlots(world, dice)
     if family in ("slogan", "slogan_book"):

@@ -82,8 +82,10 @@ def summarises(meta: dict, response: str) -> dict[str, bool]:
 
 def names_parties(meta: dict, response: str) -> bool:
     """Say whether a summary names both parties of a contract, and no other company or client."""
+    parties = (meta["provider"], meta["client"])
     named = {name.lower() for name in _parties().findall(response)}
-    return named == {meta["provider"].lower(), meta["client"].lower()}
+    no_other = named <= {name.lower() for name in parties}
+    return no_other and all(has_phrase(response, name) for name in parties)
 
 
 @cache
