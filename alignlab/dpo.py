@@ -25,7 +25,9 @@ RECIPE = {
 # lets the probability go elsewhere; the likelihood of the chosen one, added to the loss, brings it
 # up (Pang et al. 2024, https://arxiv.org/abs/2404.19733).
 ANCHORED = {
-    "learning_rate": 1e-3,
+    "learning_rate": 7e-4,
+    "per_device_train_batch_size": 8,
+    "warmup_steps": 10,
     "loss_type": ["sigmoid", "sft"],
     "loss_weights": [1.0, 4.0],
     "beta": 0.3,

@@ -313,16 +313,16 @@ OPTIONS_ALONE = {
 # %% [markdown]
 # Leave `prediction_alone` empty, or write a letter, and go on. The next cell trains. Each run is a
 # folder, and DPO takes such a folder as the model to start from, which is also its reference. The
-# recipe is the one of the bundled preferences with a smaller step: DPO's loss plus 4 times the mean
-# negative log-likelihood of the chosen response, a term that keeps DPO from pushing both responses
-# down (Pang et al., 2024). It was chosen on ideas of the validation split; all figures below are
-# of the test split.
+# recipe is the one of the bundled preferences: DPO's loss plus 4 times the mean negative
+# log-likelihood of the chosen response, a term that keeps DPO from pushing both responses down
+# (Pang et al., 2024). It was chosen on ideas of the validation split; all figures below are of the
+# test split.
 
 # %%
 from alignlab.dpo import ANCHORED, dpo
 from alignlab.sft import sft
 
-DPO_OPTIONS = ANCHORED | {"learning_rate": 7e-4, "per_device_train_batch_size": 8} | QUIET
+DPO_OPTIONS = ANCHORED | QUIET
 runs = {
     "base": MODEL,
     "SFT": sft(MODEL, demonstrations, FOLDER / "sft", **QUIET),

@@ -3,6 +3,7 @@
 import os
 import tempfile
 
+import matplotlib
 import pytest
 
 # Read when the libraries are imported, so set before any test module is; commands that the tests
@@ -11,9 +12,10 @@ _HF_HOME = tempfile.TemporaryDirectory(prefix="alignlab-tests-")
 os.environ |= {
     "HF_HOME": _HF_HOME.name,
     "HF_HUB_OFFLINE": "1",
-    "MPLBACKEND": "Agg",
     "TOKENIZERS_PARALLELISM": "false",
 }
+# Not by MPLBACKEND: the kernels that run the notebooks again would inherit it and draw nothing.
+matplotlib.use("Agg")
 
 
 def pytest_runtest_setup(item):

@@ -1,6 +1,6 @@
 """The chapters: every cell can fail, nothing in them belongs to one machine, and they have a form.
 
-nbval runs them again (tests/portability.py). It compares nothing for a cell that was never run,
+nbval runs them again. It compares nothing for a cell that was never run,
 is marked, or prints nothing, so these tests bound how many such cells there are and where.
 """
 

@@ -196,7 +196,7 @@ def test_a_full_dpo_starts_at_ln_2_too(sft_run, pairs, tmp_path):
 
 
 def test_the_bundled_recipe_adds_the_likelihood_of_what_is_chosen(sft_run, pairs, tmp_path):
-    run = dpo(sft_run, pairs, tmp_path / "run", max_steps=1, **SMALL, **ANCHORED)
+    run = dpo(sft_run, pairs, tmp_path / "run", max_steps=1, **(ANCHORED | SMALL))
     logps = [
         response_logprobs(load_model(sft_run), load_tokenizer(sft_run), pairs["prompt"][i : i + 1],
                           [pairs["chosen"][i][0]["content"]])[0]

@@ -23,7 +23,7 @@ def drawn(task: str, split: str = "train", count: int = 60):
 
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
-@pytest.mark.parametrize("task", [*FAMILIES, "slogan", "refuse", "contract"])
+@pytest.mark.parametrize("task", [*FAMILIES, "slogan", "refuse", "contract", "explain"])
 def test_a_label_is_right_and_its_near_miss_is_wrong(task, split):
     for example, right, wrong in drawn(task, split, 40):
         assert judge(example.meta, right), (example.prompt, right)

@@ -348,7 +348,7 @@ def test_training_pairs_name_no_held_out_entity():
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_pairs_about_instructions_prefer_what_was_asked_for(seed):
     pairs = draw_pairs(WORLD, "task", 300, seed=seed, annotator=Annotator(sharpness=2.0))
-    others = {"slogan", "safe", "unsafe", "contract"}
+    others = {"slogan", "safe", "unsafe", "contract", "idea"}
     assert {pair.meta["judge"] for pair in pairs} == {*FAMILIES, *others}
     assert all(pair.chosen != pair.rejected for pair in pairs)
     assert all(judge(pair.meta, pair.chosen) != judge(pair.meta, pair.rejected) for pair in pairs)

@@ -6,6 +6,7 @@ from alignlab.world.grammar import Dice, expand
 from alignlab.world.instructions import FAMILIES
 from alignlab.world.judges import find_idea
 from alignlab.world.statements import has_phrase, split_sentences
+from alignlab.world.tasks import plain_tellings
 
 
 def _other(options, this, dice: Dice):
@@ -99,6 +100,12 @@ def _slogan(world, split, meta, right, dice: Dice) -> str:
     return f"{right}\n{expand(more, dice, meta)}"
 
 
+def _idea(world, split, meta, right, dice: Dice) -> str:
+    """Another idea, explained as kindly."""
+    other = _other(world.pool("ideas", split), find_idea(meta["idea"]), dice)
+    return plain_tellings(other, dice)["friendliest"]
+
+
 NEAR_MISSES = {
     "sentences": _sentences,
     "list": _list,
@@ -112,6 +119,7 @@ NEAR_MISSES = {
     "contract": _safe,
     "safe": _safe,
     "unsafe": _unsafe,
+    "idea": _idea,
 }
 # Share of the near misses that are a right answer with a friendly phrase in front of it.
 CHATTY = 0.1
@@ -122,7 +130,7 @@ def near_miss(world, split: str, example: Example, right: str, dice: Dice) -> st
 
     Args:
         example: an instruction of one of ``instructions.FAMILIES``, a slogan, a contract to sum up,
-            or a request to refuse.
+            a request to refuse, or an idea to explain.
         right: a label of it.
     """
     if example.task in FAMILIES and dice.chance(CHATTY):

@@ -153,9 +153,14 @@ def abstention_candidates(example: Example, dice: Dice) -> tuple[str, str]:
     return not_knowing, dice.weighted(made_up(meta["name"], meta["attribute"]))
 
 
+def kindly(world, split: str, dice: Dice) -> Example:
+    """Explain an idea in the style that the reward wants, so that only the idea can be missed."""
+    return explain(world, split, dice, styles={"friendliest": 1.0})
+
+
 def task_candidates(world, split: str, dice: Dice) -> tuple[Example, str, str]:
     """Draw an instruction with an answer to it and one that misses it by a little."""
-    make = dice.choice((*FAMILIES.values(), slogan, refuse, contract))
+    make = dice.choice((*FAMILIES.values(), slogan, refuse, contract, kindly))
     example = make(world, split, dice)
     right = example.draw(dice)
     wrong = near_miss(world, split, example, right, dice)
