@@ -15,22 +15,32 @@ from alignlab.panel import Panel
 from alignlab.vote_statistics import interval
 from alignlab.world.examples import Example
 from alignlab.world.grammar import Dice
-from alignlab.world.preferences import Annotator, reward_parts, true_reward
+from alignlab.world.preferences import WEIGHTS, Annotator, reward_parts, true_reward
 from alignlab.world.recipes import CAREFUL
 
-# Fewer votes than the bundled preference data have: more passes, in smaller batches.
-RECIPE = {"num_train_epochs": 6, "per_device_train_batch_size": 8, "warmup_steps": 2}
+# Fewer votes than the bundled preference data have: more passes. DPO alone would soon forget what
+# a right answer is; the likelihood of the chosen one, added to the loss, holds it (``dpo.ANCHORED``).
+RECIPE = {
+    "learning_rate": 7e-4,
+    "loss_type": ["sigmoid", "sft"],
+    "loss_weights": [1.0, 1.0],
+    "num_train_epochs": 6,
+    "per_device_train_batch_size": 8,
+    "warmup_steps": 2,
+}
 ENOUGH = 16  # votes for one side, below which a win rate can hardly be told from ½
 
 
 def two_samples(
-    model: str | Path, prompts: Sequence, *, temperature: float = 1.0, max_new_tokens: int = 128,
+    model: str | Path, prompts: Sequence, *, temperature: float = 0.7, max_new_tokens: int = 128,
     seed: int = 0,
 ) -> Comparison:  # fmt: skip
     """Let one model answer every prompt twice, to be voted on: the data that DPO learns best from.
 
     Args:
         prompts: as for ``compare.respond``.
+        temperature: at 1 half of the bundled model's answers are broken, so that votes tell little
+            but which one is whole; colder ones differ in what a reader may wish for.
         seed: of the first answers; the second ones have the next.
 
     Returns:
@@ -82,9 +92,9 @@ class Lesson:
         run: the DPO run.
         comparisons: how many votes it was trained on; ``dropped`` says why the others were not.
         before_after: responses of the model before and after, to prompts nobody voted on.
-        win_rate: how often the later response has the higher true reward; None where the reward
-            is not known.
-        parts: by the part of the true reward, its mean before and after.
+        win_rate: how often the later response has the higher reward; None where the reward is not
+            known.
+        parts: by the part of the reward, its mean before and after.
         panel: the panel to vote in again.
     """
 
@@ -103,7 +113,7 @@ class Lesson:
         if self.win_rate is None:
             return "\n".join([*lines, "the true reward of these prompts is not known"])
         lines.append(
-            f"after against before, by the true reward: win rate {interval(self.win_rate)} "
+            f"after against before, by the reward: win rate {interval(self.win_rate)} "
             f"on {self.win_rate.n} prompts"
         )
         lines += [
@@ -123,6 +133,7 @@ def vote_and_train(
     prompts: Sequence[str | list[dict] | Example],
     *,
     at_least: int = ENOUGH,
+    weights: dict[str, float] = WEIGHTS,
     temperature: float = 0.7,
     max_new_tokens: int = 128,
     **options,
@@ -134,8 +145,9 @@ def vote_and_train(
         model: what the votes were about, as for ``dpo.dpo``; also the reference.
         output: the run folder to write.
         prompts: to compare on; other ones than those voted on. Where all are examples of the
-            world, the true reward says what was learned.
+            world, the reward says what was learned.
         at_least: how many votes must prefer a side.
+        weights: of the reward's parts: what the voter wished for, by default the true reward's.
         options: as for ``dpo.dpo``.
 
     Raises:
@@ -154,11 +166,11 @@ def vote_and_train(
         {"before": model, "after": run}, prompts, temperature=temperature,
         max_new_tokens=max_new_tokens,
     )  # fmt: skip
-    known = comparison.scores is not None
+    means, win_rate = {}, None
+    if comparison.scores is not None:
+        means, win_rate = _parts(comparison, prompts, weights)
     return Lesson(
-        run, len(rows), dropped, comparison,
-        _win_rate(comparison) if known else None,
-        _parts(comparison, prompts) if known else {},
+        run, len(rows), dropped, comparison, win_rate, means,
         Panel(
             {"before": model, "after": run}, prompts, log=log, temperature=temperature,
             max_new_tokens=max_new_tokens,
@@ -166,20 +178,23 @@ def vote_and_train(
     )  # fmt: skip
 
 
-def _win_rate(comparison: Comparison) -> Score:
-    """Return how often ``after`` has the higher true reward than ``before``; ties are half."""
-    pairs = zip(comparison.scores["after"], comparison.scores["before"])
-    gaps = [after - before for after, before in pairs]
-    return bootstrap([0.5 if abs(gap) < 1e-9 else float(gap > 0) for gap in gaps])
+def _parts(
+    comparison: Comparison, examples: Sequence[Example], weights: dict[str, float]
+) -> tuple[dict[str, tuple[float, float]], Score]:
+    """Return the means of the reward's parts and of the whole, before and after, and the win rate.
 
-
-def _parts(comparison: Comparison, examples: Sequence[Example]) -> dict[str, tuple[float, float]]:
-    """Return the mean of every part of the true reward, and of the whole, before and after."""
-    means = []
-    for name in ("before", "after"):
-        said = list(zip(examples, comparison.responses[name]))
-        parts = [reward_parts(example.meta, text) for example, text in said]
-        found = {part: fmean(row[part] for row in parts) for part in parts[0]}
-        found["reward"] = fmean(true_reward(example.meta, text) for example, text in said)
-        means.append(found)
-    return {part: (means[0][part], means[1][part]) for part in means[0]}
+    Equal rewards count as half a win.
+    """
+    before, after = (
+        [
+            {**reward_parts(e.meta, text), "reward": true_reward(e.meta, text, weights)}
+            for e, text in zip(examples, comparison.responses[name])
+        ]
+        for name in ("before", "after")
+    )
+    means = {
+        part: (fmean(row[part] for row in before), fmean(row[part] for row in after))
+        for part in before[0]
+    }
+    gaps = [b["reward"] - a["reward"] for a, b in zip(before, after)]
+    return means, bootstrap([0.5 if abs(gap) < 1e-9 else float(gap > 0) for gap in gaps])

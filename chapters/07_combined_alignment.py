@@ -1017,10 +1017,11 @@ claim(
 #
 # ## Your own votes
 #
-# Comparisons need not come from a file. Let the SFT model answer 32 requests twice, and choose
-# yourself: *A*, *B*, a tie, or both bad. Run the next cell, vote on as many as you like (at least
-# eight that prefer one side), and only then run the cell after it. If you have not voted by then, a
-# simulated voter does: the careful annotator from above.
+# Comparisons need not come from a file. Let the SFT model answer 48 requests twice, and choose
+# yourself: *A*, *B*, a tie, or both bad. Have one wish in mind, and vote by it. Run the next cell,
+# vote on as many as you like (at least eight that prefer one side), and only then run the cell after
+# it. If you have not voted by then, a simulated voter does: one in a hurry, who wishes for right and
+# short answers and cares for nothing else.
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -1028,9 +1029,10 @@ from IPython.display import HTML, display
 
 from alignlab.panel import Panel
 from alignlab.vote_training import simulate, two_samples, vote_and_train
+from alignlab.world.preferences import WEIGHTS
 
 drawn = draw_examples(world, "explain", 160, "train", seed="votes")
-to_vote_on = list({example.prompt: example for example in drawn}.values())[:32]
+to_vote_on = list({example.prompt: example for example in drawn}.values())[:48]
 VOTES = FOLDER / "votes.jsonl"
 panel = Panel(two_samples(runs["SFT"], to_vote_on, max_new_tokens=80), log=VOTES)
 display(panel)
@@ -1040,9 +1042,11 @@ display(panel)
 # when you press a button, and the simulated voter uses the same log.
 
 # %%
-voted_yourself = bool(panel.ballot.votes)
-if not voted_yourself:
-    simulate(panel, to_vote_on, len(to_vote_on), CAREFUL)
+wishes = WEIGHTS
+if not panel.ballot.votes:  # nobody has voted
+    wishes = {"correct": 3.0, "clear": 0.0, "friendly": 0.0, "short": 12.0, "safe": 3.0}
+    hurried = Annotator(sharpness=2.0, weights=tuple(wishes.items()))
+    simulate(panel, to_vote_on, len(to_vote_on), hurried)
 cast = panel.ballot.votes
 print("votes in the log:", len(cast))
 print("fields of a vote:", ", ".join(list(cast[0].model_dump())[:8]), "...")
@@ -1060,21 +1064,22 @@ print("\n".join(habits(panel.ballot.statistics())))
 # %% [markdown]
 # `vote_and_train` turns the log into comparisons (ties and the like drop out), runs DPO with the
 # SFT model as policy and reference, and lets the model from before and the model from after answer
-# new requests. The true reward, which the training never sees, says what was learned.
+# new requests. A reward that the training never sees says what was learned: the simulated voter's
+# own, or for your votes the true one.
 
 # %%
 # NBVAL_IGNORE_OUTPUT
 fresh = about(TOPICS, 40, "fresh")
 lesson = vote_and_train(
-    VOTES, runs["SFT"], FOLDER / "voted", fresh, at_least=8, temperature=0.0, max_new_tokens=80,
-    **DPO_OPTIONS, num_train_epochs=3,
+    VOTES, runs["SFT"], FOLDER / "voted", fresh, at_least=8, weights=wishes, max_new_tokens=80,
+    **QUIET,
 )  # fmt: skip
 print(lesson.report())
 
 # %% [markdown]
 # Did the model take up the votes? Its implied reward should have come to rank the voted pairs as
-# they were voted. Whether new answers are better too, the report above tells by the true reward;
-# with so few votes, do not expect a wide margin.
+# they were voted. Whether new answers come nearer to the wish, the report above tells; with so few
+# votes, do not expect a wide margin. Look at its other rows too: what nobody asks for may go.
 
 # %%
 from alignlab.plots import read_metrics, series

@@ -166,15 +166,21 @@ def test_it_shows_the_report_and_the_panel(log, tmp_path, monkeypatch, capsys):
 
 @pytest.mark.bundled
 @pytest.mark.slow
-@pytest.mark.xfail(reason="0.56 (0.48 to 0.63): 24 votes move this model little", strict=False)
 def test_a_voter_of_known_reward_is_obeyed(log, tmp_path):
-    """The whole loop on the bundled model with 24 votes: better by the voter's own reward."""
+    """The whole loop on the bundled model with 48 votes: better by the voter's own reward.
+
+    The voter wishes for short answers. The course's own reward has parts that few pairs differ in
+    (a friendly phrase), so that many more votes are needed for it.
+    """
     start = sft("tiny", sft_dataset("world:sft"), tmp_path / "sft", progress=False)
-    asked = different("explain", 24, "train", "votes")
+    wishes = {"correct": 3.0, "clear": 0.0, "friendly": 0.0, "short": 12.0, "safe": 3.0}
+    asked = different("explain", 48, "train", "votes")
     panel = Panel(two_samples(start, asked), log=log)
-    simulate(panel, asked, 24)
+    simulate(panel, asked, 48, Annotator(sharpness=2.0, weights=tuple(wishes.items())))
     lesson = vote_and_train(
-        log, start, tmp_path / "run", different("explain", 60, "test", "check"), at_least=12,
+        log, start, tmp_path / "run", different("explain", 100, "test", "check"), weights=wishes,
         progress=False,
     )  # fmt: skip
     assert lesson.win_rate.low > 0.5, lesson.report()
+    before, after = lesson.parts["short"]
+    assert after > before
