@@ -18,8 +18,8 @@ from alignlab.world.grammar import Dice
 from alignlab.world.preferences import WEIGHTS, Annotator, reward_parts, true_reward
 from alignlab.world.recipes import CAREFUL
 
-# Fewer votes than the bundled preference data have: more passes. DPO alone would soon forget what
-# a right answer is; the likelihood of the chosen one, added to the loss, holds it (``dpo.ANCHORED``).
+# Fewer votes than the bundled preference data have: more passes. DPO alone would soon forget what a
+# right answer is; the likelihood of the chosen one, added to the loss, holds it (``dpo.ANCHORED``).
 RECIPE = {
     "learning_rate": 7e-4,
     "loss_type": ["sigmoid", "sft"],
