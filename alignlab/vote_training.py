@@ -39,8 +39,8 @@ def two_samples(
 
     Args:
         prompts: as for ``compare.respond``.
-        temperature: at 1 half of the bundled model's answers are broken, so that votes tell little
-            but which one is whole; colder ones differ in what a reader may wish for.
+        temperature: at 1 some four in ten of the bundled model's explanations are wrong or broken,
+            so that votes tell little but which one is whole.
         seed: of the first answers; the second ones have the next.
 
     Returns:

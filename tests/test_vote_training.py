@@ -16,7 +16,7 @@ from alignlab.panel import Panel
 from alignlab.sft import sft
 from alignlab.vote_training import ENOUGH, simulate, two_samples, vote_and_train
 from alignlab.world import World
-from alignlab.world.preferences import Annotator, true_reward
+from alignlab.world.preferences import WEIGHTS, Annotator, true_reward
 from alignlab.world.tasks import draw_examples
 
 
@@ -164,23 +164,34 @@ def test_it_shows_the_report_and_the_panel(log, tmp_path, monkeypatch, capsys):
     assert "16 votes trained on" in capsys.readouterr().out
 
 
+# One who wishes for short answers, beside what every voter wants.
+SHORT = {"correct": 3.0, "clear": 0.0, "friendly": 0.0, "short": 12.0, "safe": 3.0}
+
+
 @pytest.mark.bundled
 @pytest.mark.slow
-def test_a_voter_of_known_reward_is_obeyed(log, tmp_path):
-    """The whole loop on the bundled model with 48 votes: better by the voter's own reward.
-
-    The voter wishes for short answers. The course's own reward has parts that few pairs differ in
-    (a friendly phrase), so that many more votes are needed for it.
-    """
+@pytest.mark.parametrize(
+    ("count", "wishes"),
+    [
+        pytest.param(48, SHORT, id="short"),
+        pytest.param(
+            24, WEIGHTS, id="true reward",
+            marks=pytest.mark.xfail(
+                reason="0.51 (0.43 to 0.59): 24 votes move this model little", strict=False
+            ),
+        ),
+    ],
+)  # fmt: skip
+def test_a_voter_of_known_reward_is_obeyed(log, tmp_path, count, wishes):
+    """The whole loop on the bundled model: better by the voter's own reward."""
     start = sft("tiny", sft_dataset("world:sft"), tmp_path / "sft", progress=False)
-    wishes = {"correct": 3.0, "clear": 0.0, "friendly": 0.0, "short": 12.0, "safe": 3.0}
-    asked = different("explain", 48, "train", "votes")
+    asked = different("explain", count, "train", "votes")
     panel = Panel(two_samples(start, asked), log=log)
-    simulate(panel, asked, 48, Annotator(sharpness=2.0, weights=tuple(wishes.items())))
+    simulate(panel, asked, count, Annotator(sharpness=2.0, weights=tuple(wishes.items())))
     lesson = vote_and_train(
         log, start, tmp_path / "run", different("explain", 100, "test", "check"), weights=wishes,
         progress=False,
     )  # fmt: skip
     assert lesson.win_rate.low > 0.5, lesson.report()
-    before, after = lesson.parts["short"]
+    before, after = lesson.parts["short" if wishes is SHORT else "reward"]
     assert after > before
