@@ -30,8 +30,8 @@ lint: $(READY)  ## check style and formatting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-lab: $(READY)  ## open JupyterLab
-	$(BIN)/jupyter lab
+lab: $(READY)  ## open JupyterLab on the table of chapters
+	$(BIN)/jupyter lab "--LabApp.default_url=/lab/tree/README.md?factory=Markdown%20Preview"
 
 notebooks: $(READY)  ## build the notebooks from their text, and exercises/ from solutions/
 	$(BIN)/python -m alignlab.notebooks

@@ -22,7 +22,7 @@ SIZES = Sizes(
     sft_examples=20, dpo_pairs=20, prompts=3, max_new_tokens=4, scaling_examples=(8, 12, 20),
     scaling_lengths=(24, 32, 48), length_examples=8, repetitions=1,
 )  # fmt: skip
-GOALS = [8, 0.9, 6, 0.9, 5, None, None, None, None]
+GOALS = [8, 0.9, 6, 0.9, 5, None, None, None, None, None]
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +66,10 @@ def test_both_sides_did_the_same_work(measured):
         assert ours["tokens"][0] >= ours["examples"][0]
     assert generation["details"]["identical_responses"] == 9
     assert generation["details"]["ours"]["tokens"][0] <= 9 * SIZES.max_new_tokens
+    (panel,) = (row for row in content["rows"] if row["measure"].startswith("panel"))
+    ours, baseline = panel["details"]["ours"], panel["details"]["baseline"]
+    assert ours["tokens"] == baseline["tokens"] == [9]  # the first of 3 models for 3 prompts
+    assert 0 < panel["details"]["longest_seconds"] <= ours["seconds"][0]
     # Of the same rows: the bare loop and plain TRL have seen what our trainer saw.
     assert sft["details"]["ours"] == sft_bare["details"]["ours"]
 
@@ -73,7 +77,7 @@ def test_both_sides_did_the_same_work(measured):
 @pytest.mark.slow
 def test_scaling_has_three_sizes_of_each(measured):
     _, content, plots = measured
-    by_examples, _, by_length, memory = content["rows"][5:]
+    by_examples, _, by_length, memory = content["rows"][6:]
     runs = by_examples["details"]["runs"]
     assert {size: run["examples"] for size, (run,) in runs.items()} == {"8": 8, "12": 12, "20": 20}
     runs = by_length["details"]["runs"]

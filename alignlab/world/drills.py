@@ -4,7 +4,7 @@ import re
 from functools import cache
 
 from alignlab.world.catalogue import ATTRIBUTES, Product, load_text
-from alignlab.world.contracts import FEES, LIMITS, TERMS, draw_terms, mixed
+from alignlab.world.contracts import FEES, LIMITS, TERMS, draw_terms, mixed, summary_wordings
 from alignlab.world.grammar import Dice, expand
 from alignlab.world.slots import CommonSlots, Telling
 
@@ -131,7 +131,7 @@ class PartySlots(ClauseSlots):
         self.kept["clauses"] = f"{opening} {self.kept['clauses']}"
         self.kept["points"] = "; ".join(dice.shuffled([*named, self.kept["points"]]))
         if len(self.fields) == 3:
-            summary = expand(dice.choice(stock["summaries"]), dice, self.terms)
+            summary = expand(dice.choice(summary_wordings("documents")), dice, self.terms)
             self.kept["points"] = summary.removesuffix(".")
 
     def _parties(self, world) -> tuple[list[str], list[str]]:

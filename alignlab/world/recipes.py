@@ -7,14 +7,14 @@ from alignlab.world.tasks import draw_examples
 
 SFT_COUNTS = {
     "manual": 300,
-    "contract": 200,
+    "contract": 185,
     "sentences": 220,
-    "list": 480,
+    "list": 460,
     "capitals": 200,
     "required_word": 240,
     "forbidden_word": 330,
-    "ending": 340,
-    "opening": 340,
+    "ending": 320,
+    "opening": 320,
     "brief": 160,
     "explain": 300,
     "slogan": 160,

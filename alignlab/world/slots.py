@@ -141,7 +141,7 @@ class ContractSlots(CommonSlots):
 
     def draw(self, slot: str) -> str:
         if slot == "summary":
-            return self.dice.choice(list(self.contract.summaries()))
+            return self.dice.choice(list(self.contract.summaries("documents")))
         return super().draw(slot)
 
 

@@ -11,6 +11,7 @@ MEASURES = {
     "sft": "SFT by the recipe, against plain TRL (goal 8x) and a bare PyTorch loop (0.9x)",
     "dpo": "DPO by the recipe, against plain TRL (goal 6x) and a bare PyTorch loop (0.9x)",
     "generation": "3 models answer 24 prompts, against one generate() each time (goal 5x)",
+    "panel": "3 models' first tokens in the panel, against one model after another",
     "scaling": "time and peak memory of SFT, by number of examples and by their length",
 }
 TEACH = """\
@@ -81,11 +82,12 @@ def main(argv: Sequence[str] | None = None, sizes=None) -> int:
         os.environ |= AVX2
     from . import report
     from .generation import measure_generation
+    from .panel import measure_panel
     from .scaling import measure_scaling
     from .setting import Sizes
     from .training import Runs, measure_dpo, measure_sft
 
-    measures = (measure_sft, measure_dpo, measure_generation, measure_scaling)
+    measures = (measure_sft, measure_dpo, measure_generation, measure_panel, measure_scaling)
     sizes = sizes or Sizes()
     try:
         for folder in filter(None, (args.json and args.json.parent, args.plots)):

@@ -44,21 +44,25 @@ class Comparison:
 
     def loop(self) -> Work:
         """Generate one response after another."""
-        responses = []
         started = time.perf_counter()
-        for model in self.models.values():
-            for prompt in self.prompts:
-                inputs = self.tokenizer.apply_chat_template(
-                    [{"role": "user", "content": prompt}], add_generation_prompt=True,
-                    return_dict=True, return_tensors="pt",
-                )  # fmt: skip
-                output = model.generate(
-                    **inputs, do_sample=False, max_new_tokens=self.length,
-                    eos_token_id=self.tokenizer.eos_token_id,
-                    pad_token_id=self.tokenizer.pad_token_id,
-                )  # fmt: skip
-                responses.append(output[0, inputs["input_ids"].shape[1] :].tolist())
+        responses = [
+            self.alone(model, prompt, self.length)
+            for model in self.models.values()
+            for prompt in self.prompts
+        ]
         return self._work("loop", started, responses)
+
+    def alone(self, model, prompt: str, length: int) -> list[int]:
+        """Return the token ids of one model's response to one prompt."""
+        inputs = self.tokenizer.apply_chat_template(
+            [{"role": "user", "content": prompt}], add_generation_prompt=True,
+            return_dict=True, return_tensors="pt",
+        )  # fmt: skip
+        output = model.generate(
+            **inputs, do_sample=False, max_new_tokens=length,
+            eos_token_id=self.tokenizer.eos_token_id, pad_token_id=self.tokenizer.pad_token_id,
+        )  # fmt: skip
+        return output[0, inputs["input_ids"].shape[1] :].tolist()
 
     def _work(self, side: str, started: float, responses: list[list[int]]) -> Work:
         seconds = time.perf_counter() - started

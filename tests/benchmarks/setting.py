@@ -62,7 +62,12 @@ class Row:
 
 
 def rate_row(
-    measure: str, unit: str, goal: float, ours: Sequence[Work], baseline: Sequence[Work], **details
+    measure: str,
+    unit: str,
+    goal: float | None,
+    ours: Sequence[Work],
+    baseline: Sequence[Work],
+    **details,
 ) -> Row:
     """Return the row of two sides by the examples that each did in a second."""
     rates, did = {}, {}
