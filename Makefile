@@ -30,8 +30,15 @@ lint: $(READY)  ## check style and formatting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+# JupyterLab has no option to show Markdown rather than its source, only this setting.
+LAB_SETTINGS := $(VENV)/share/jupyter/lab/settings
+SHOW_MARKDOWN := {"@jupyterlab/docmanager-extension:plugin": \
+    {"defaultViewers": {"markdown": "Markdown Preview"}}}
+
 lab: $(READY)  ## open JupyterLab on the table of chapters
-	$(BIN)/jupyter lab "--LabApp.default_url=/lab/tree/README.md?factory=Markdown%20Preview"
+	@mkdir -p $(LAB_SETTINGS)
+	@echo '$(SHOW_MARKDOWN)' > $(LAB_SETTINGS)/overrides.json
+	$(BIN)/jupyter lab README.md
 
 notebooks: $(READY)  ## build the notebooks from their text, and exercises/ from solutions/
 	$(BIN)/python -m alignlab.notebooks

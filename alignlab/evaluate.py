@@ -126,15 +126,20 @@ def true_wins(
     other's second, and the second the first. So whatever luck a seed has falls on both sides, and a
     model against itself is at ½. Returned is the mean of the two for every prompt.
     """
-    rewards = []
-    for model in (policy, reference):
-        for number in (seed, seed + 1):
-            texts, _ = respond(
+
+    def sampled(model) -> list[list[float]]:
+        texts = [
+            respond(
                 model, tokenizer, examples, temperature=temperature,
                 max_new_tokens=max_new_tokens, seed=number,
-            )  # fmt: skip
-            rewards.append([true_reward(e.meta, text) for e, text in zip(examples, texts)])
-    first, second, reference_first, reference_second = rewards
+            )[0]
+            for number in (seed, seed + 1)
+        ]  # fmt: skip
+        return [[true_reward(e.meta, text) for e, text in zip(examples, row)] for row in texts]
+
+    first, second = sampled(policy)
+    same = reference is policy
+    reference_first, reference_second = (first, second) if same else sampled(reference)
     one = map(_verdict, first, reference_second)
     other = map(_verdict, second, reference_first)
     return [(a + b) / 2 for a, b in zip(one, other)]

@@ -173,11 +173,11 @@ SHORT = {"correct": 3.0, "clear": 0.0, "friendly": 0.0, "short": 12.0, "safe": 3
 @pytest.mark.parametrize(
     ("count", "wishes"),
     [
-        pytest.param(48, SHORT, id="short"),
+        pytest.param(24, SHORT, id="short"),
         pytest.param(
             24, WEIGHTS, id="true reward",
             marks=pytest.mark.xfail(
-                reason="0.51 (0.43 to 0.59): 24 votes move this model little", strict=False
+                reason="0.49 (0.43 to 0.55): 24 votes move this model little", strict=False
             ),
         ),
     ],
@@ -189,7 +189,7 @@ def test_a_voter_of_known_reward_is_obeyed(log, tmp_path, count, wishes):
     panel = Panel(two_samples(start, asked), log=log)
     simulate(panel, asked, count, Annotator(sharpness=2.0, weights=tuple(wishes.items())))
     lesson = vote_and_train(
-        log, start, tmp_path / "run", different("explain", 100, "test", "check"), weights=wishes,
+        log, start, tmp_path / "run", different("explain", 200, "test", "check"), weights=wishes,
         progress=False,
     )  # fmt: skip
     assert lesson.win_rate.low > 0.5, lesson.report()
