@@ -823,7 +823,7 @@ def fit(chosen_gaps):
 
 
 four = torch.tensor([[1, 0.1], [1, -0.1], [1, 0], [-1, 0]], dtype=torch.float64)
-print("weights of four choices:", [round(weight, 3) for weight in fit(four)[0].tolist()])
+print("weights of four choices:", [round(weight, 3) + 0.0 for weight in fit(four)[0].tolist()])
 
 # %% [markdown]
 # Check it by hand: three of the four choices went to the response that is better by 1, and length
