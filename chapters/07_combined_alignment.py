@@ -823,6 +823,7 @@ def fit(chosen_gaps):
 
 
 four = torch.tensor([[1, 0.1], [1, -0.1], [1, 0], [-1, 0]], dtype=torch.float64)
+# Adding 0.0 makes 0.0 of -0.0.
 print("weights of four choices:", [round(weight, 3) + 0.0 for weight in fit(four)[0].tolist()])
 
 # %% [markdown]

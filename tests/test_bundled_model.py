@@ -72,6 +72,11 @@ def test_score_table(scores, stage, measure, least, most):
     assert least <= score.value <= most, score
 
 
+@pytest.mark.slow
+def test_after_the_preferences_it_wins(scores):
+    assert scores["dpo"]["win_rate"].low > 0.5
+
+
 def test_model_is_small_safe_and_made_as_its_card_says():
     size = sum(path.stat().st_size for path in BUNDLED.iterdir())
     assert size <= 16 * 2**20

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 
 from alignlab.engine import Engine, Settings
 
@@ -44,9 +45,9 @@ class Waiting:
             self.compared.alone(model, prompt, 1)
         return time.perf_counter() - started
 
-    def _work(self, ask) -> Work:
-        seconds = sum(map(ask, self.compared.prompts))
-        return Work(seconds, len(self.compared.prompts), 3 * len(self.compared.prompts))
+    def _work(self, ask: Callable[[str], float]) -> Work:
+        prompts = self.compared.prompts
+        return Work(sum(map(ask, prompts)), len(prompts), len(self.engine.names) * len(prompts))
 
 
 def measure_panel(made: Runs) -> list[Row]:
